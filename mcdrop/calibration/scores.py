@@ -1,0 +1,155 @@
+"""Scores of a data set with the two errors that they have.
+
+A score is a mean over rows. It would be another one with other test rows, which `standard_error` states, and with other
+draws of the masks, which `mc_error` states. With shared masks the Monte Carlo errors of all rows are one common error
+that no average over rows lowers; only a jackknife over draws sees it.
+"""
+
+import math
+from dataclasses import dataclass
+
+from mcdrop.calibration.jackknife import jackknife_error
+from mcdrop.calibration.losses import Predicted, group_counts, row_losses
+from mcdrop.prediction.spread import Spread
+from mcdrop.types import ArrayLike
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score of a data set and its two errors.
+
+    Args:
+        value: The score.
+        standard_error: From the sampling of rows: s / sqrt(N), s with divisor N-1. None for a single row.
+        mc_error: From the sampling of masks: delete-one-group jackknife over draws. None without draws, or with fewer
+            than two groups of them.
+
+    Example:
+        >>> print(Score(0.912, 0.011, 0.002))
+        0.912 +- 0.011 (rows) +- 0.002 (Monte Carlo)
+    """
+
+    value: float
+    standard_error: float | None
+    mc_error: float | None
+
+    def __str__(self) -> str:
+        errors = ((self.standard_error, "rows"), (self.mc_error, "Monte Carlo"))
+        return " ".join([f"{self.value:.4g}", *(f"+- {e:.2g} ({name})" for e, name in errors if e is not None)])
+
+
+def from_losses(name: str, losses: Spread, counts: tuple[int, ...]) -> Score:
+    """The score that losses make.
+
+    Args:
+        name: Of the score; "rmse" takes the square root.
+        losses: Spread over rows of shape (1 + G,), see `losses.row_losses`.
+        counts: Draws in each group.
+    """
+    rows = losses.weight
+    value, deleted = float(losses.centre[0]), losses.centre[1:]
+    error = math.sqrt(float(losses.squares[0]) / (rows - 1) / rows) if rows > 1 else None
+    if name == "rmse":
+        value, deleted = math.sqrt(value), deleted.sqrt()
+        error = error / (2 * value) if error else error  # 0 where all squares are equal
+    return Score(value, error, jackknife_error(value, deleted, counts))
+
+
+def accuracy(prediction: Predicted, targets: ArrayLike) -> Score:
+    """Share of labels that are right: `1/N sum_i 1[argmax_c p_ic = y_i]`, from 0 to 1.
+
+    Args:
+        prediction: Of classes or events, or an array of probabilities: (N, C), or (N,) of the event.
+        targets: Labels (N,), 0 to C-1; 0 or 1 for events.
+
+    Raises:
+        InputError: If the targets do not fit, there are no rows, or the prediction is not of classes.
+
+    Example:
+        >>> import torch
+        >>> accuracy(torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]), torch.tensor([0, 1, 1]))
+        Score(value=0.666..., standard_error=0.333..., mc_error=None)
+    """
+    return _score("accuracy", prediction, targets)
+
+
+def error_rate(prediction: Predicted, targets: ArrayLike) -> Score:
+    """Share of labels that are wrong, `1 - accuracy`; arguments as there.
+
+    Example:
+        >>> import torch
+        >>> error_rate(torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]), torch.tensor([0, 1, 1])).value
+        0.333...
+    """
+    return _score("error_rate", prediction, targets)
+
+
+def negative_log_likelihood(prediction: Predicted, targets: ArrayLike) -> Score:
+    """`-1/N sum_i log p(y_i)` under the mixture of the draws, in nats (natural logarithm).
+
+    For numbers the density has the unit 1/y and several outputs of a row are averaged, each by its marginal.
+
+    Args:
+        prediction: Of classes, events or, with samples, of numbers; or an array of probabilities.
+        targets: As the prediction's `log_prob` takes them.
+
+    Raises:
+        InputError: If the targets do not fit, or there are no rows.
+        UnavailableError: For numbers without samples.
+
+    Source: Gal & Ghahramani 2016, "Dropout as a Bayesian approximation", eq. 8, https://arxiv.org/abs/1506.02142.
+
+    Example:
+        >>> import torch
+        >>> negative_log_likelihood(torch.tensor([[0.5, 0.5]]), torch.tensor([0])).value
+        0.693...
+    """
+    return _score("negative_log_likelihood", prediction, targets)
+
+
+def brier_score(prediction: Predicted, targets: ArrayLike) -> Score:
+    """`1/N sum_i sum_c (p_ic - 1[y_i = c])^2` over all classes, from 0 to 2.
+
+    Events count as two classes, so that their score is `2/N sum_i (p_i - y_i)^2`: twice what is elsewhere called the
+    Brier score of a binary forecast (scikit-learn's `brier_score_loss`), and equal to Brier's own definition.
+
+    Args:
+        prediction: Of classes or events, or an array of probabilities.
+        targets: Labels (N,).
+
+    Raises:
+        InputError: If the targets do not fit, there are no rows, or the prediction is not of classes.
+
+    Source: Brier 1950, "Verification of forecasts expressed in terms of probability", eq. 2,
+    https://doi.org/10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2.
+
+    Example:
+        >>> import torch
+        >>> round(brier_score(torch.tensor([[0.9, 0.1]]), torch.tensor([1])).value, 4)
+        1.62
+    """
+    return _score("brier_score", prediction, targets)
+
+
+def rmse(prediction: Predicted, targets: ArrayLike) -> Score:
+    """`sqrt(1/N sum_i (m_i - y_i)^2)` of the predictive mean m, in the unit of y; outputs of a row averaged.
+
+    The standard error is that of the mean square by the delta method: `se(mse) / (2 rmse)`.
+
+    Args:
+        prediction: Of numbers, or an array of means.
+        targets: In the shape of the mean; (N,) and (N, 1) stand for each other.
+
+    Raises:
+        InputError: If the targets do not fit, there are no rows, or the prediction is not of numbers.
+
+    Example:
+        >>> import torch
+        >>> rmse(torch.tensor([1.0, 2.0]), torch.tensor([1.0, 4.0])).value
+        1.414...
+    """
+    return _score("rmse", prediction, targets)
+
+
+def _score(name: str, prediction: Predicted, targets: ArrayLike) -> Score:
+    return from_losses(name, row_losses((name,), prediction, targets)[name], group_counts(prediction))

@@ -1,0 +1,45 @@
+"""Reading a saved prediction back."""
+
+import os
+
+from mcdrop.errors import InputError
+from mcdrop.prediction.binary import Binary
+from mcdrop.prediction.categorical import Categorical
+from mcdrop.prediction.classification import BinaryPrediction, CategoricalPrediction
+from mcdrop.prediction.gaussian import Gaussian
+from mcdrop.prediction.groups import Groups
+from mcdrop.prediction.heteroscedastic import HeteroscedasticGaussian
+from mcdrop.prediction.identity import Identity
+from mcdrop.prediction.moments import Moments
+from mcdrop.prediction.poisson import Poisson
+from mcdrop.prediction.provenance import Provenance
+from mcdrop.prediction.raw import RawPrediction
+from mcdrop.prediction.regression import RegressionPrediction
+from mcdrop.prediction.result import Prediction
+from mcdrop.prediction.spread import Spread
+from mcdrop.prediction.storage import read
+
+_RECORDS = (CategoricalPrediction, BinaryPrediction, RegressionPrediction, RawPrediction)
+_LIKELIHOODS = (Categorical, Binary, Gaussian, HeteroscedasticGaussian, Poisson, Identity)
+_CLASSES = {cls.__name__: cls for cls in (*_RECORDS, *_LIKELIHOODS, Provenance, Moments, Spread, Groups)}
+
+
+def load(path: str | os.PathLike) -> Prediction:
+    """The prediction that `prediction.save(path)` wrote, bit by bit, on the CPU.
+
+    Raises:
+        InputError: If the file is incomplete, not a prediction of mcdrop, or of a newer format version.
+        FileNotFoundError: If there is none.
+
+    Example:
+        >>> import tempfile, torch
+        >>> from mcdrop.prediction import Binary, from_draws
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     from_draws(torch.zeros(3, 2), Binary()).save(f"{folder}/prediction")
+        ...     load(f"{folder}/prediction").probs
+        tensor([0.5000, 0.5000], dtype=torch.float64)
+    """
+    record = read(path, _CLASSES)
+    if not isinstance(record, Prediction):
+        raise InputError(f"{path} holds a {type(record).__name__} and not a prediction.")
+    return record
