@@ -1,0 +1,257 @@
+"""Discovery: which readers of `training` switch dropout on, and which sites a model then has.
+
+One pass with dropout's own layers on and everything else in evaluation mode shows who else reads `training`. Each such
+reader is then told True once, alone. What that changes is the evidence: dropout operations that wake up, and nothing
+else, make it a switch of dropout; running statistics, another output structure or an exception make it something that
+stays off; both at once, or a random operation that is no dropout operation, cannot be controlled, and are said so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from torch import fx, nn
+
+from mcdrop.errors import InputError, RowAxisError
+from mcdrop.sites.intercept import Place
+from mcdrop.sites.observe import Draw, Observation, Seen, observe
+from mcdrop.sites.rows import count_rows, output_rows, row_axis, with_last_row_in_front
+from mcdrop.sites.select import Named, Sites
+from mcdrop.sites.site import Discovery, Site, Uncontrolled
+from mcdrop.sites.switch import Reader, is_dropout_layer
+from mcdrop.sites.uses import COIN
+
+_TINY = 1e-9
+
+
+def discover(
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    sites: Sites = Sites(),  # noqa: B008 (frozen)
+    batch_dim: int | None = None,
+) -> Discovery:
+    """Finds the sites of a model that one input reaches.
+
+    Args:
+        model: Any module; it is only read.
+        args: The model's positional inputs.
+        kwargs: Its keyword inputs.
+        sites: Which sites take part, and with which p.
+        batch_dim: Axis of the inputs that holds the rows, to establish where they lie at each site (one more pass);
+            None to leave that out.
+
+    Raises:
+        RowAxisError: The rows of a chosen site cannot be told.
+        NoSiteError: A pattern of `sites` matches nothing.
+        Exception: What the model itself raises for this input.
+    """
+    search = _Search(model, args, kwargs, sites)
+    for reader in search.queue:  # grows while it is walked: what a reader switches on may hold further readers
+        search.try_reader(reader)
+    base = search.base
+    found = search.described()
+    off = search.off + [
+        f"{seen.name}: called with training=False" for seen in base.seen if not seen.training and _counts(seen, sites)
+    ]
+    uncontrolled = (*search.uncontrolled, *_unreachable(base))
+    output_axis = None
+    if batch_dim is not None and not search.native:
+        found, output_axis = _with_rows(model, args, kwargs, search.on, base, found, batch_dim)
+    return Discovery(
+        tuple(found), tuple(off), uncontrolled, frozenset(search.on), search.native, output_axis, base.bytes_made
+    )
+
+
+class _Search:
+    """The state of a discovery: the readers of `training` that are told True so far, and what was seen with them on."""
+
+    def __init__(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], sites: Sites) -> None:
+        self._inputs = (model, args, kwargs)
+        self._sites = sites
+        self.base = observe(model, args, kwargs)
+        if self.base.error is not None:
+            raise self.base.error
+        self.on: dict[Reader, None] = {}
+        self.off: list[str] = []
+        self.queue = list(self.base.readers)
+        unknown = [str(seen) for seen in self.base.seen if seen.training and not seen.is_dropout]
+        unknown += [str(draw) for draw in self.base.draws]
+        unknown += [f"{seen}, which is not chosen," for seen in self.base.seen if seen.is_dropout and self._left(seen)]
+        self.native = sites.uncontrolled == "native" and bool(unknown)
+        self.uncontrolled = [
+            Uncontrolled(what, "it draws in evaluation mode too", None) for what in unknown if not self.native
+        ]
+        self._always_on = {
+            seen.name for seen in self.base.seen if seen.training and not is_dropout_layer(seen.place.owner)
+        }
+        self._evidence: dict[str, str] = {}
+        self._left_off: list[Named] = []
+
+    def try_reader(self, reader: Reader) -> None:
+        """Tells one more reader True and decides by what that changes."""
+        on = [*self.on, reader]
+        flipped = observe(*self._inputs, on)
+        self.queue += [new for new in flipped.readers if new not in self.queue]
+        before = {seen.name: seen for seen in self.base.seen}
+        new = [seen for seen in flipped.seen if _grown(before.get(seen.name), seen)]
+        woken = [seen for seen in new if seen.is_dropout or self._skips_modules(seen, on)]
+        noise = [seen for seen in new if seen.is_noise]
+        left = [seen for seen in woken if self._left(seen)]
+        if left and len(left) == len(new) + len(flipped.draws) - len(self.base.draws):
+            self.off += [f"{seen}: not chosen" for seen in left]
+            self._left_off += [Named(seen.name, seen.place.path, seen.place.owner, -1) for seen in left]
+            return
+        live = [seen for seen in woken if _counts(seen, self._sites) and not self._excluded(seen.place)]
+        unknown: list[Seen | Draw] = [seen for seen in new if seen.training and seen not in woken + noise]
+        unknown += [draw for draw in flipped.draws if draw not in self.base.draws]
+        unexcluded = [one for one in unknown if not self._excluded(one.place)]
+        self._left_off += [Named(str(one), one.place.path, one.place.owner, -1) for one in (*unknown, *noise)]
+        effects = [effect for effect in [_side_effect(self.base, flipped)] if effect]
+        native = self._sites.uncontrolled == "native"
+        effects += [f"{seen} wakes up" for seen in noise if not (native and (unexcluded or live))]
+        effects += [f"{seen}, which is not chosen, wakes up" for seen in left]
+        if len(unexcluded) < len(unknown):
+            effects.append("an excluded random operation wakes up")
+        if unexcluded and (effects or not native):
+            self._refuse(reader, unexcluded, effects + [f"dropout {seen.name} wakes up" for seen in live])
+        elif live and effects:
+            self._refuse(reader, [seen.name for seen in live], effects)
+        elif effects:
+            self.off += [f"{reader}: in training mode {effect}" for effect in effects]
+        elif new or unexcluded:
+            self.on[reader] = None
+            self.native = self.native or bool(unexcluded or noise)
+            self._evidence |= {seen.name: f"read of training at {reader}" for seen in woken}
+            self.base = flipped
+
+    def _skips_modules(self, seen: Seen, on: Sequence[Reader]) -> bool:
+        """Whether numbers that the host program decides by make modules run or not (LayerDrop), and nothing else."""
+        if seen.uses != {COIN}:
+            return False
+        low, high = (observe(*self._inputs, on, quantile).ran for quantile in (_TINY, 1 - _TINY))
+        return low < high or high < low
+
+    def described(self) -> list[Site]:
+        """The sites that were seen, without their row axes."""
+        on = [seen for seen in self.base.seen if seen.is_dropout or seen.name in self._evidence]
+        named = [Named(seen.name, seen.place.path, seen.place.owner, place) for place, seen in enumerate(on)]
+        chosen = set(self._sites.chosen(named, self._left_off))
+        for site, seen in zip(named, on, strict=True):
+            if seen.p is None and self._sites.probability(site, len(on), -1.0) != -1.0:
+                raise InputError(
+                    f"Sites(p=...) was given for {seen}, whose probability is written in the model's own code. Give p "
+                    "by patterns that leave it out."
+                )
+        return [
+            Site(
+                name=seen.name,
+                path=seen.place.path,
+                owner=seen.place.owner.__name__,
+                operation=seen.operation,
+                law=seen.law,
+                p=None if seen.p is None else self._sites.probability(named[place], len(on), seen.p),
+                mask_shape=seen.mask_shape,
+                row=None,
+                source=seen.place.source,
+                always_on=seen.name in self._always_on,
+                established=self._established(seen),
+                chosen=place in chosen or seen.p is None,
+            )
+            for place, seen in enumerate(on)
+        ]
+
+    def _established(self, seen: Seen) -> str:
+        if seen.name in self._evidence:
+            return self._evidence[seen.name]
+        if seen.name in self._always_on:
+            return "drawn in evaluation mode too" if seen.p is None else "called with training=True"
+        return seen.place.owner.__name__
+
+    def _left(self, seen: Seen) -> bool:
+        """Whether a site that draws its mask itself, and so is on or off with its reader, is not chosen."""
+        return seen.p is None and not self._sites.takes(Named(seen.name, seen.place.path, seen.place.owner, -1), 0)
+
+    def _excluded(self, place: Place) -> bool:
+        everything_else = replace(self._sites, only=None)
+        return not everything_else.takes(Named(place.path, place.path, place.owner, -1), 0)
+
+    def _refuse(self, reader: Reader, what: Sequence[object], effects: Sequence[str]) -> None:
+        also = "".join(f", and {effect}" for effect in effects)
+        why = f"it wakes up where {reader} reads `training`{also}"
+        self.uncontrolled.append(Uncontrolled(", ".join(sorted(set(map(str, what)))), why, reader))
+
+
+def _grown(before: Seen | None, now: Seen) -> bool:
+    """Whether an operation is new, or nearer to dropping something: its flag has come on, or its p above 0.
+
+    A probability written `p if self.training else 0.0` beside a flag read elsewhere needs both readers, one at a time.
+    """
+    if before is None:
+        return now.training or bool(now.p)
+    return (now.training and not before.training) or (bool(now.p) and not before.p)
+
+
+def _counts(seen: Seen, sites: Sites) -> bool:
+    """Whether a site that is on would drop anything, with another p to come too."""
+    return seen.p is None or seen.p > 0 or sites.p is not None
+
+
+def _side_effect(base: Observation, flipped: Observation) -> str:
+    if flipped.error is not None:
+        return f"the model raises {type(flipped.error).__name__}: {flipped.error}"
+    if flipped.buffers_changed:
+        return "buffers (running statistics, say) change"
+    if flipped.structure != base.structure:
+        return f"the output is {flipped.structure} instead of {base.structure}"
+    return ""
+
+
+def _unreachable(base: Observation) -> list[Uncontrolled]:
+    """Dropout that evaluation mode keeps off and whose flag the skeleton cannot answer."""
+    found = []
+    for seen in base.seen:
+        if seen.training or seen.p == 0:
+            continue
+        if seen.place.outside:
+            why = "its module is held by something that is no module, so its mode cannot be read on its own"
+            found.append(Uncontrolled(seen.name, why, None))
+        elif issubclass(seen.place.owner, fx.GraphModule):
+            found.append(Uncontrolled(seen.name, "the traced graph holds training=False as a constant", None))
+    return found
+
+
+def _with_rows(
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    on: dict[Reader, None],
+    base: Observation,
+    found: list[Site],
+    batch_dim: int,
+) -> tuple[list[Site], int | None]:
+    rows = count_rows((args, kwargs), batch_dim)
+    more_args, more_kwargs = with_last_row_in_front((args, kwargs), batch_dim)
+    more = observe(model, more_args, more_kwargs, on)
+    if more.error is not None:
+        raise RowAxisError(
+            f"The rows of the input cannot be told: on one row more the model raised {type(more.error).__name__}: "
+            f"{more.error}. Pass batch_dim=None where the whole input is one row, or shared_masks=False."
+        ) from more.error
+    before = {seen.name: seen for seen in base.seen if seen.training}
+    after = {seen.name: seen for seen in more.seen if seen.training}
+    if list(before) != list(after):
+        names = ", ".join(sorted(set(before) ^ set(after))) or "their order"
+        raise RowAxisError(
+            f"With one row more, other dropout operations run ({names}), so no mask can be shared by the rows. Pass "
+            "shared_masks=False, or batch_dim=None where the whole input is one row."
+        )
+    axis = output_rows(base.output, more.output, rows)
+    placed = [
+        replace(site, row=row_axis(site.name, before[site.name].profile, after[site.name].profile, rows))
+        if site.chosen and site.p != 0
+        else site
+        for site in found
+    ]
+    return placed, axis

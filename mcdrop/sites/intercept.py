@@ -1,0 +1,130 @@
+"""Interception: while it is active, every dropout operation of the running pass is handed to a function.
+
+A `TorchFunctionMode` sees PyTorch's operations whoever calls them and however they were imported, in this thread only,
+and without touching a module or `torch.nn.functional`. Under it PyTorch's fused transformer kernels, which skip
+dropout, are off.
+"""
+
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from mcdrop.sites.attention import attend, dropout_probability, multi_head_attention_forward
+from mcdrop.sites.drawn import RandomCall, read_random
+from mcdrop.sites.operations import Call, read_call
+from mcdrop.sites.recurrent import read_layers
+from mcdrop.sites.shadow import Shadow
+
+_NOT_THE_MODEL = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an operation was called.
+
+    Args:
+        path: Name of the innermost module of the model that was running; "" for the root.
+        owner: Class of the innermost module, of the model or not.
+        outside: Whether that one is not of the model's tree, but held by something that is no module.
+        source: The innermost line outside PyTorch and mcdrop, "file.py:12"; "" where the model is made of PyTorch's
+            modules alone.
+    """
+
+    path: str
+    owner: type
+    outside: bool
+    source: str
+
+
+def place_of(shadow: Shadow, frame: FrameType | None, *, source: bool) -> Place:
+    """Where the code that runs in `frame` stands in the model; the source line only if asked for."""
+    path, owner, line = None, None, ""
+    while frame is not None:
+        code = frame.f_code
+        if not line and not code.co_filename.startswith(_NOT_THE_MODEL):
+            line = f"{Path(code.co_filename).name}:{frame.f_lineno}"
+        module = frame.f_locals["self"] if "self" in code.co_varnames[:1] and "self" in frame.f_locals else None
+        if isinstance(module, nn.Module):
+            owner = owner or type(module)
+            path = shadow.paths.get(id(module)) if path is None else path
+            if path is not None and (not source or line or module is shadow.root):
+                break
+        frame = frame.f_back
+    root = type(shadow.root)
+    outside = owner is not None and (path is None or type(shadow.root.get_submodule(path)) is not owner)
+    return Place(path or "", owner or root, outside, line if source else "")
+
+
+class Interception(TorchFunctionMode):
+    """Hands every dropout operation of a pass to `on_call`, every draw of random numbers to `on_random`, and what all
+    other operations return to `on_result`.
+
+    Args:
+        shadow: The skeleton that runs.
+        on_call: Takes the site's name, the call and the calling frame; returns the masked tensor, or None for what
+            torch itself would do.
+        on_random: Takes the site's name, the call and the calling frame; returns the numbers, or None as above.
+        on_result: Takes the operation, its arguments, its result and the calling frame.
+    """
+
+    def __init__(
+        self,
+        shadow: Shadow,
+        on_call: Callable[[str, Call, FrameType], Tensor | None],
+        on_random: Callable[[str, RandomCall, FrameType], Tensor | None],
+        on_result: Callable[[Any, tuple[Any, ...], dict[str, Any], Any, FrameType], None] | None = None,
+    ) -> None:
+        super().__init__()
+        self._shadow = shadow
+        self._on_call = on_call
+        self._on_random = on_random
+        self._on_result = on_result
+        self._counts: Counter[str] = Counter()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        frame = sys._getframe(1)
+        call = read_call(func, args, kwargs)
+        if call is not None:
+            masked = self._ask(call, frame)
+            if masked is not None:
+                return call.input.copy_(masked) if call.inplace else masked
+        elif func is F.multi_head_attention_forward:
+            with self:
+                return multi_head_attention_forward(*args, **kwargs)
+        elif func is F.scaled_dot_product_attention and dropout_probability(*args, **kwargs) > 0:
+            return attend(partial(self._masked, frame), *args, **kwargs)
+        layers = read_layers(func, args, kwargs)
+        if layers is not None and layers.drops:
+            return layers.run(partial(self._masked, frame))
+        random = read_random(func, args, kwargs)
+        if random is not None:
+            drawn = self._on_random(self._name(random.operation, frame), random, frame)
+            if drawn is not None:
+                return drawn if random.target is None else random.target.copy_(drawn)
+        result = func(*args, **kwargs)
+        if self._on_result is not None:
+            self._on_result(func, args, kwargs, result, frame)
+        return result
+
+    def _name(self, operation: str, frame: FrameType) -> str:
+        base = f"{place_of(self._shadow, frame, source=False).path or '(model)'}:{operation}"
+        self._counts[base] += 1
+        return base if self._counts[base] == 1 else f"{base}#{self._counts[base]}"
+
+    def _ask(self, call: Call, frame: FrameType) -> Tensor | None:
+        return self._on_call(self._name(call.operation, frame), call, frame)
+
+    def _masked(self, frame: FrameType, call: Call) -> Tensor:
+        masked = self._ask(call, frame)
+        return call.input if masked is None else masked

@@ -1,0 +1,208 @@
+"""One observed pass: the evidence from which sites are established.
+
+The pass runs with dropout operations replaced by the identity and random numbers by their mean, so that it is
+deterministic unless something else draws, which is noticed.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mcdrop.sites.drawn import RandomCall
+from mcdrop.sites.intercept import Interception, Place, place_of
+from mcdrop.sites.operations import Call
+from mcdrop.sites.randomness import GlobalRandomness, preserved_randomness
+from mcdrop.sites.rows import Profile
+from mcdrop.sites.shadow import Shadow
+from mcdrop.sites.switch import Reader, Switch
+from mcdrop.sites.uses import FACTOR, NOISE, REPLACEMENT, Uses
+from mcdrop.tree import describe, map_tensors, tensors
+from mcdrop.types import Tree
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One dropout operation that a pass executed, or one draw of random numbers that can be controlled.
+
+    Args:
+        name: Of the site.
+        place: Where it was called.
+        operation: PyTorch's name of it.
+        law: Its law, in words.
+        p: Probability of zeroing; None for a draw.
+        training: The flag it was called with; True for a draw.
+        mask_shape: Shape of the mask, or of what is drawn.
+        profile: What is remembered of its input.
+        uses: What became of the numbers drawn (see `uses`); None for a dropout operation.
+    """
+
+    name: str
+    place: Place
+    operation: str
+    law: str
+    p: float | None
+    training: bool
+    mask_shape: tuple[int, ...]
+    profile: Profile
+    uses: frozenset[str] | None = None
+
+    @property
+    def is_dropout(self) -> bool:
+        """Whether it is on, and dropout: by its name, or because the numbers became a factor and nothing else."""
+        return self.training and (self.uses is None or self.uses == {FACTOR})
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether the numbers became noise or corruption and nothing else: what stays off."""
+        return self.uses is not None and len(self.uses) > 0 and self.uses <= {NOISE, REPLACEMENT}
+
+    def __str__(self) -> str:
+        where = f" at {self.place.source}" if self.place.source else ""
+        uses = "" if self.uses is None else f" ({self.law}: {', '.join(sorted(self.uses)) or 'its use is not seen'})"
+        return f"{self.name}{where}{uses}"
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One operation that drew random numbers and is none of those that can be controlled."""
+
+    operation: str
+    place: Place
+
+    def __str__(self) -> str:
+        where = f" at {self.place.source}" if self.place.source else ""
+        return f"{self.operation} in {self.place.owner.__name__} ({self.place.path or 'the model'}){where}"
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one pass showed.
+
+    Args:
+        seen: Its dropout operations and draws in order.
+        draws: Its other random operations.
+        readers: Places that read `training` without a known answer.
+        buffers_changed: Whether it wrote to a buffer.
+        output: What the model returned; None when it raised.
+        error: What it raised.
+        bytes_made: Size of all results of its operations, in bytes.
+        ran: Paths of the modules whose operations ran, where they were asked for.
+    """
+
+    seen: tuple[Seen, ...]
+    draws: tuple[Draw, ...]
+    readers: tuple[Reader, ...]
+    buffers_changed: bool
+    output: Tree
+    error: Exception | None
+    bytes_made: int
+    ran: frozenset[str]
+
+    @property
+    def structure(self) -> str:
+        """The output's structure, shapes and types."""
+        return describe(self.output)
+
+
+def observe(
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    on: Iterable[Reader] = (),
+    quantile: float | None = None,
+) -> Observation:
+    """Runs the model's skeleton once.
+
+    Args:
+        model: The network; it is only read.
+        args: Its positional inputs.
+        kwargs: Its keyword inputs.
+        on: The readers of `training` that are told True.
+        quantile: Random numbers are this quantile of their law, and the modules that run are noted; None: their mean.
+    """
+    devices = {tensor.device for tensor in (*tensors((args, kwargs)), *model.parameters())}
+    with torch.no_grad(), preserved_randomness(devices) as snapshot:
+        watcher = _Watcher(model, on, quantile, None)
+        observation = watcher.run(args, kwargs)
+        moved = snapshot.moved()
+        if "torch" in moved:  # run again, looking after each operation which one it was
+            snapshot.restore()
+            return _Watcher(model, on, quantile, devices).run(args, kwargs)
+        root = Place("", type(model), False, "")
+        return replace(observation, draws=tuple(Draw(f"Python's {name}", root) for name in moved))
+
+
+class _Watcher:
+    """Runs one pass and takes notes.
+
+    Args:
+        model: The network.
+        on: As `observe`.
+        quantile: As `observe`.
+        watched: Devices whose generators are looked at after each operation; None to leave that out.
+    """
+
+    def __init__(
+        self, model: nn.Module, on: Iterable[Reader], quantile: float | None, watched: set[torch.device] | None
+    ) -> None:
+        self._switch = Switch(on)
+        self._shadow = Shadow(model, self._switch)
+        self._quantile = quantile
+        self._watched = watched
+        self._before = GlobalRandomness(watched) if watched is not None else None
+        self._seen: list[Seen] = []
+        self._draws: list[Draw] = []
+        self._uses = Uses()
+        self._ran: set[str] = set()
+        self._made = 0
+
+    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observation:
+        """The pass on these inputs."""
+        args, kwargs = map_tensors(torch.clone, (args, kwargs))
+        output, error = None, None
+        try:
+            with Interception(self._shadow, self._on_call, self._on_random, self._on_result):
+                output = self._shadow.root(*args, **kwargs)
+        except Exception as raised:
+            error = raised
+        used = self._uses.found
+        return Observation(
+            seen=tuple(replace(s, uses=frozenset(used[s.name])) if s.name in used else s for s in self._seen),
+            draws=tuple(self._draws),
+            readers=tuple(self._switch.readers),
+            buffers_changed=self._shadow.buffers_changed,
+            output=output,
+            error=error,
+            bytes_made=self._made,
+            ran=frozenset(self._ran),
+        )
+
+    def _on_call(self, name: str, call: Call, frame: FrameType) -> Tensor:
+        place, profile = place_of(self._shadow, frame, source=True), Profile.of(call.input)
+        self._seen.append(Seen(name, place, call.operation, call.law, call.p, call.training, call.mask_shape, profile))
+        return call.input
+
+    def _on_random(self, name: str, call: RandomCall, frame: FrameType) -> Tensor:
+        place, profile = place_of(self._shadow, frame, source=True), Profile.of_shape(call.shape)
+        self._seen.append(Seen(name, place, call.operation, call.law_in_words, None, True, call.shape, profile))
+        numbers = call.mean() if self._quantile is None else call.value(call.quantile(self._quantile))
+        # What is drawn in place lives on in the target.
+        self._uses.drawn(name, numbers if call.target is None else call.target, call.law == "Bernoulli")
+        return numbers
+
+    def _on_result(
+        self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, frame: FrameType
+    ) -> None:
+        self._uses.follow(operation, args, kwargs, result)
+        if isinstance(result, Tensor):
+            self._made += result.numel() * result.element_size()
+        if self._quantile is not None:
+            self._ran.add(place_of(self._shadow, frame, source=False).path)
+        if self._before is not None and self._before.torch_moved():
+            label = getattr(operation, "__name__", str(operation))
+            self._draws.append(Draw(label, place_of(self._shadow, frame, source=True)))
+            self._before = GlobalRandomness(self._watched or ())

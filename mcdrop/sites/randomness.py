@@ -1,0 +1,82 @@
+"""The global random state: noticing that something drew from it, and giving it back."""
+
+import random
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+
+class GlobalRandomness:
+    """A snapshot of the global generators of torch (the CPU's and those of `devices`), Python and NumPy.
+
+    Example:
+        >>> snapshot = GlobalRandomness()
+        >>> _ = torch.rand(3)
+        >>> snapshot.moved()
+        ['torch']
+        >>> snapshot.restore(); snapshot.moved()
+        []
+    """
+
+    def __init__(self, devices: Iterable[torch.device] = ()) -> None:
+        self._devices = sorted({device for device in devices if device.type == "cuda"}, key=str)
+        self._torch = torch.get_rng_state()
+        self._cuda = [torch.cuda.get_rng_state(device) for device in self._devices]
+        self._python = random.getstate()
+        self._numpy = np.random.get_state(legacy=False)  # noqa: NPY002 (the global state is what is watched)
+
+    def torch_moved(self) -> bool:
+        """Whether a torch generator was drawn from since."""
+        return not torch.equal(self._torch, torch.get_rng_state()) or any(
+            not torch.equal(before, torch.cuda.get_rng_state(device))
+            for before, device in zip(self._cuda, self._devices, strict=True)
+        )
+
+    def moved(self) -> list[str]:
+        """The generators that were drawn from since: of "torch", "random", "numpy.random"."""
+        names = ["torch"] if self.torch_moved() else []
+        if self._python != random.getstate():
+            names.append("random")
+        if not _same(self._numpy, np.random.get_state(legacy=False)):  # noqa: NPY002
+            names.append("numpy.random")
+        return names
+
+    def reseed(self, *key: int) -> None:
+        """Seeds all of these generators from `key`; `restore` still gives back what was."""
+        seed = int(np.random.SeedSequence(key).generate_state(1, np.uint32)[0])
+        torch.default_generator.manual_seed(seed)
+        for device in self._devices:
+            torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+
+    def restore(self) -> None:
+        """Gives back what was drawn; generators that did not move are not written to (another thread may use them)."""
+        moved = self.moved()
+        if "torch" in moved:
+            torch.set_rng_state(self._torch)
+            for state, device in zip(self._cuda, self._devices, strict=True):
+                torch.cuda.set_rng_state(state, device)
+        if "random" in moved:
+            random.setstate(self._python)
+        if "numpy.random" in moved:
+            np.random.set_state(self._numpy)  # noqa: NPY002
+
+
+def _same(first: Any, second: Any) -> bool:
+    if isinstance(first, dict):
+        return all(_same(first[key], second[key]) for key in first)
+    return bool(np.array_equal(first, second))
+
+
+@contextmanager
+def preserved_randomness(devices: Iterable[torch.device] = ()) -> Iterator[GlobalRandomness]:
+    """Leaves the global random state as it was, also after an exception."""
+    snapshot = GlobalRandomness(devices)
+    try:
+        yield snapshot
+    finally:
+        snapshot.restore()

@@ -1,0 +1,192 @@
+"""Which axis of a site holds the rows of the input, established by evidence.
+
+The model runs on N rows and on N + 1 rows, the last row put in front once more. An axis whose size grows from k N to
+k (N + 1) holds the rows; where k > 1 (attention heads, tokens or windows folded into the batch) the values tell whether
+they lie row by row or interleaved. The same two passes show whether rows influence each other: then no mask may be
+shared by "rows", because they are parts of one whole.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mcdrop.errors import InputError, RowAxisError
+from mcdrop.tree import describe, map_tensors, tensors
+from mcdrop.types import Tree
+
+
+@dataclass(frozen=True)
+class RowAxis:
+    """The axis of a site that holds the rows: its size is `outer * N * inner`, and a row's parts lie at
+    (o, row, i) for all o < outer, i < inner.
+
+    Example:
+        >>> RowAxis(axis=0, outer=1, inner=8).unit((32, 5, 5))  # 4 rows of 8 heads
+        (1, 1, 8, 5, 5)
+    """
+
+    axis: int
+    outer: int = 1
+    inner: int = 1
+
+    def unit(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Shape of one row's mask, against a tensor of `shape` unfolded by `unfold`."""
+        parts = (1,) if self.outer == self.inner == 1 else (self.outer, 1, self.inner)
+        return (*shape[: self.axis], *parts, *shape[self.axis + 1 :])
+
+    def unfold(self, tensor: Tensor) -> Tensor:
+        """The tensor with the axis split into (outer, N, inner), unless the rows are the whole axis."""
+        if self.outer == self.inner == 1:
+            return tensor
+        return tensor.unflatten(self.axis, (self.outer, -1, self.inner))
+
+    def fold(self, tensor: Tensor) -> Tensor:
+        """The inverse of `unfold`."""
+        return tensor if self.outer == self.inner == 1 else tensor.flatten(self.axis, self.axis + 2)
+
+    def spread(self, unit: Tensor, shape: Sequence[int]) -> Tensor:
+        """One row's values, of the shape `unit`, given to all rows of a tensor of `shape`."""
+        rows = shape[self.axis] // (self.outer * self.inner)
+        place = self.axis if self.outer == self.inner == 1 else self.axis + 1
+        sizes = [-1] * unit.ndim
+        sizes[place] = rows
+        # A copy, because what is drawn may be written to.
+        return self.fold(unit.expand(sizes).clone())
+
+    def __str__(self) -> str:
+        if self.outer == self.inner == 1:
+            return f"axis {self.axis}"
+        parts = [str(n) for n in (self.outer,) if n > 1] + ["rows"] + [str(n) for n in (self.inner,) if n > 1]
+        return f"axis {self.axis} = {' x '.join(parts)}"
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What is remembered of a site's input in one pass.
+
+    Args:
+        shape: Its shape.
+        sums: For each axis one number for each index on it: a sum over all other axes with weights that differ from
+            place to place (attention weights add up to one, so a plain sum would be blind).
+    """
+
+    shape: tuple[int, ...]
+    sums: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, tensor: Tensor) -> "Profile":
+        values = tensor.detach().to(torch.promote_types(tensor.dtype, torch.float32))
+        sums = []
+        for axis in range(tensor.ndim):
+            slices = values.movedim(axis, 0).reshape(tensor.shape[axis], -1)
+            weights = torch.arange(1, slices.shape[1] + 1, device=tensor.device).sin().to(slices.dtype)
+            sums.append(slices @ weights)
+        return cls(tuple(tensor.shape), tuple(sums))
+
+    @classmethod
+    def of_shape(cls, shape: tuple[int, ...]) -> "Profile":
+        """Of something whose values tell nothing."""
+        return cls(shape, tuple(torch.zeros(size) for size in shape))
+
+
+def count_rows(inputs: Tree, batch_dim: int) -> int:
+    """The number of rows: the size of the first tensor along `batch_dim`."""
+    found = tensors(inputs)
+    if not found:
+        raise InputError(f"The input is a {describe(inputs)}; expected at least one tensor.")
+    if not -found[0].ndim <= batch_dim < found[0].ndim:
+        raise InputError(
+            f"batch_dim={batch_dim} was given for an input {describe(found[0])}. Give the axis of the rows, or "
+            "batch_dim=None where the whole input is one row."
+        )
+    return found[0].shape[batch_dim]
+
+
+def with_last_row_in_front(inputs: Tree, batch_dim: int) -> Tree:
+    """The input with its last row put in front once more: N + 1 rows."""
+    rows = count_rows(inputs, batch_dim)
+
+    def extend(tensor: Tensor) -> Tensor:
+        if not -tensor.ndim <= batch_dim < tensor.ndim or tensor.shape[batch_dim] != rows:
+            return tensor
+        return torch.cat([tensor.narrow(batch_dim, rows - 1, 1), tensor], dim=batch_dim)
+
+    return map_tensors(extend, inputs)
+
+
+def row_axis(name: str, before: Profile, after: Profile, rows: int) -> RowAxis | None:
+    """The row axis of one site from its profiles at N and N + 1 rows; None when its input does not depend on N.
+
+    Raises:
+        RowAxisError: Several axes grow, or one grows by something else than its share, or the values fit no layout or
+            (with more than one row) several.
+    """
+    if before.shape == after.shape:
+        return None
+    grown = [axis for axis, (a, b) in enumerate(zip(before.shape, after.shape, strict=False)) if a != b]
+    axis = grown[0]
+    share = before.shape[axis] // rows
+    fits = len(before.shape) == len(after.shape) and share * rows == before.shape[axis]
+    if len(grown) > 1 or not fits or after.shape[axis] != share * (rows + 1):
+        raise RowAxisError(
+            _cannot_tell(name, f"its input is {before.shape} for {rows} rows, {after.shape} for one more")
+        )
+    if share == 1:
+        return RowAxis(axis)  # whatever their order, which packing may change
+    old, new = before.sums[axis], after.sums[axis]
+    layouts = [RowAxis(axis, outer, share // outer) for outer in range(1, share + 1) if share % outer == 0]
+    fitting = [layout for layout in layouts if _agrees(layout, old, new, rows)]
+    if not fitting:
+        raise RowAxisError(_cannot_tell(name, "no layout of its rows explains how its input changes with one row more"))
+    if len(fitting) > 1 and rows > 1:
+        raise RowAxisError(_cannot_tell(name, "the rows are too alike to tell how they are folded into that axis"))
+    return fitting[0]
+
+
+def _agrees(layout: RowAxis, old: Tensor, new: Tensor, rows: int) -> bool:
+    old, new = old.view(layout.outer, rows, layout.inner), new.view(layout.outer, rows + 1, layout.inner)
+    return close(new[:, 1:], old) and close(new[:, 0], old[:, -1])
+
+
+def _cannot_tell(name: str, reason: str) -> str:
+    return (
+        f"The rows of site {name} cannot be told: {reason}. Pass shared_masks=False for masks of their own in each "
+        "row, or batch_dim=None where the whole input is one row."
+    )
+
+
+def close(first: Tensor, second: Tensor) -> bool:
+    """Equal up to what another batch size changes: the square root of the precision, relative to the largest value."""
+    if not first.is_floating_point():
+        return torch.equal(first, second)
+    scale = second.detach().abs().nan_to_num(0, 0, 0).amax().item() if second.numel() else 0.0
+    tolerance = torch.finfo(first.dtype).eps ** 0.5
+    return torch.allclose(first, second, rtol=0, atol=tolerance * scale, equal_nan=True)
+
+
+def output_rows(before: Tree, after: Tree, rows: int) -> int | None:
+    """The axis of the output's first tensor that holds the rows; None when none grew.
+
+    Raises:
+        RowAxisError: The added row changed what came out for the others.
+    """
+    first: int | None = None
+    for place, (old, new) in enumerate(zip(tensors(before), tensors(after), strict=True)):
+        axis = next((a for a, (m, n) in enumerate(zip(old.shape, new.shape, strict=False)) if m != n), None)
+        if place == 0:
+            first = axis
+        if axis is None or old.shape[axis] != rows or new.shape[axis] != rows + 1:
+            unchanged = axis is not None or close(new, old)
+        else:
+            unchanged = close(new.narrow(axis, 1, rows), old) and close(
+                new.narrow(axis, 0, 1), old.narrow(axis, rows - 1, 1)
+            )
+        if not unchanged:
+            raise RowAxisError(
+                "The rows of the input influence each other: one row more changed the output of the others. Where the "
+                "whole input is one object (a graph, an unbatched sample) pass batch_dim=None; shared_masks=False "
+                "gives every row masks of its own."
+            )
+    return first

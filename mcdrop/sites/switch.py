@@ -1,0 +1,99 @@
+"""Who reads `self.training`, and what each reader is told.
+
+A module's one flag answers many questions: is dropout on, are running statistics updated, is a target required. So
+the skeleton of a model (see `shadow`) holds no flag. `nn.Module.__getattr__` then looks among the buffers, and a
+dictionary there answers every *reader*, that is every place in the code, on its own.
+"""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+import torch
+
+_TORCH_MODULES = Path(torch.nn.modules.__file__).parent
+# In these, the flag decides about dropout alone (and about the fused transformer kernels that skip it).
+_ALWAYS = {str(_TORCH_MODULES / name) for name in ("dropout.py", "rnn.py", "activation.py", "transformer.py")}
+# RReLU's random slope is no 0/1 or unit-mean factor, and a norm that reads True overwrites its running statistics.
+_NEVER = {str(_TORCH_MODULES / name) for name in ("batchnorm.py", "instancenorm.py")}
+_NEVER_CODE = {torch.nn.RReLU.forward.__code__}
+
+
+def is_dropout_layer(module: type[torch.nn.Module]) -> bool:
+    """Whether the class is one of PyTorch's own whose flag is dropout's."""
+    code = getattr(module.forward, "__code__", None)
+    return code is not None and code.co_filename in _ALWAYS and code not in _NEVER_CODE
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One place in the code that reads `training`.
+
+    Args:
+        code: The code object that holds the read.
+        instruction: Offset of the reading instruction in it.
+        line: Its line number.
+    """
+
+    code: CodeType
+    instruction: int
+    line: int = field(compare=False)
+
+    def __str__(self) -> str:
+        return f"{Path(self.code.co_filename).name}:{self.line} ({self.code.co_qualname})"
+
+    @property
+    def known(self) -> bool | None:
+        """The answer for PyTorch's own layers, True where the flag is dropout's; None where it must be found."""
+        if self.code.co_filename in _NEVER or self.code in _NEVER_CODE:
+            return False
+        return True if self.code.co_filename in _ALWAYS else None
+
+
+class Switch:
+    """Answers reads of `training`: what is known, then what was decided, then False.
+
+    Args:
+        on: Readers that are told True.
+
+    Attributes:
+        readers: Every reader met so far that had no known answer, in order.
+    """
+
+    def __init__(self, on: Iterable[Reader] = ()) -> None:
+        self.on = frozenset(on)
+        self.readers: dict[Reader, None] = {}
+
+    def answer(self, frame: FrameType) -> bool:
+        """What the code running in `frame` is told."""
+        reader = Reader(frame.f_code, frame.f_lasti, frame.f_lineno)
+        known = reader.known
+        if known is not None:
+            return known
+        self.readers.setdefault(reader)
+        return reader in self.on
+
+
+class SwitchedBuffers(dict[str, Any]):
+    """The buffers of one skeleton module, and the answer to `training`."""
+
+    def __init__(self, buffers: dict[str, Any], switch: Switch) -> None:
+        super().__init__(buffers)
+        self._switch = switch
+
+    def __contains__(self, name: object) -> bool:
+        if name != "training":
+            return super().__contains__(name)
+        # Only a read finds it here: `module.train()` inside a forward assigns, and must find a plain attribute.
+        return sys._getframe(1).f_code.co_name == "__getattr__"
+
+    def __getitem__(self, name: str) -> Any:
+        if name != "training":
+            return super().__getitem__(name)
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and frame.f_code.co_name in ("__getattr__", "getattr"):
+            frame = frame.f_back
+        return frame is not None and self._switch.answer(frame)

@@ -1,0 +1,152 @@
+import pytest
+import torch
+from torch import nn
+
+from mcdrop.errors import InputError, RowAxisError
+from mcdrop.sites import RowAxis, discover
+from mcdrop.sites.rows import Profile, count_rows, row_axis, with_last_row_in_front
+from tests.networks import FAMILIES, family
+
+
+def rows_of(model: nn.Module, *inputs, batch_dim: int | None = 0) -> list[RowAxis | None]:
+    return [site.row for site in discover(model, inputs, {}, batch_dim=batch_dim).sites]
+
+
+def wrapped(function) -> nn.Module:
+    """A model that calls `function(self, x)`, with a dropout layer and a linear map from 4 to 4."""
+
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.drop = nn.Dropout()
+            self.linear = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return function(self, x)
+
+    return Model().eval()
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda m, x: m.drop(m.linear(x)), RowAxis(0)),
+        (lambda m, x: m.drop(m.linear(x).transpose(0, 1)).transpose(0, 1), RowAxis(1)),
+        (lambda m, x: m.drop(m.linear(x).flatten(0, 1)).view(x.shape), RowAxis(0, 1, 3)),
+        (
+            lambda m, x: m.drop(m.linear(x).transpose(0, 1).flatten(0, 1)).view(3, len(x), 4).transpose(0, 1),
+            RowAxis(0, 3, 1),
+        ),
+        (  # windows before rows before halves
+            lambda m, x: (
+                m.drop(m.linear(x).view(-1, 3, 2, 2).permute(1, 0, 2, 3).reshape(-1, 2))
+                .view(3, -1, 2, 2).permute(1, 0, 2, 3).reshape(x.shape)
+            ),
+            RowAxis(0, 3, 2),
+        ),
+        (lambda m, x: x * m.drop(m.linear.bias), None),
+    ],
+    ids=["plain", "second axis", "rows outside", "rows inside", "rows between", "a weight"],
+)  # fmt: skip
+def test_the_row_axis_is_found(function, expected, rows) -> None:
+    x = torch.randn(rows, 3, 4, generator=torch.Generator().manual_seed(0))
+    (found,) = rows_of(wrapped(function), x)
+    if rows == 1 and expected not in (None, RowAxis(0), RowAxis(1)):
+        assert found is not None
+        assert found.outer * found.inner == expected.outer * expected.inner  # one row: every layout is the same
+    else:
+        assert found == expected
+
+
+def test_a_length_equal_to_the_number_of_rows_does_not_mislead() -> None:
+    model = wrapped(lambda m, x: m.drop(m.linear(x).transpose(0, 1)).transpose(0, 1))
+    assert rows_of(model, torch.randn(3, 3, 4)) == [RowAxis(1)]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_rows_of_each_family(name) -> None:
+    model, x = family(name)
+    expected = {
+        "tokens in rows": {RowAxis(0, 1, 5)},
+        "rows in tokens": {RowAxis(0, 5, 1)},
+        "encoder, attention with its weights": {RowAxis(0), RowAxis(0, 1, 2)},
+        "GRU on packed sequences": {RowAxis(1)},
+        "masks by hand": {RowAxis(0), None},
+        "locked dropout": {RowAxis(1)},
+    }.get(name, {RowAxis(0)})
+    assert set(rows_of(model, x)) == expected
+
+
+def test_rows_that_influence_each_other_are_refused() -> None:
+    model = wrapped(lambda m, x: m.drop(x - x.mean(dim=0)))
+    with pytest.raises(RowAxisError, match=r"influence each other.*batch_dim=None.*shared_masks=False"):
+        rows_of(model, torch.randn(4, 4))
+    assert rows_of(model, torch.randn(4, 4), batch_dim=None) == [None]
+
+
+def test_a_graph_is_refused_as_rows_and_taken_as_one() -> None:
+    """Node features and an adjacency: one node more changes the degrees of the others."""
+
+    class Graph(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.drop = nn.Dropout()
+
+        def forward(self, x, edges):
+            return torch.zeros_like(x).index_add(0, edges[0], self.drop(x)[edges[1]])
+
+    x, edges = torch.randn(5, 3), torch.tensor([[0, 1, 2, 3, 4, 0], [1, 2, 3, 4, 0, 2]])
+    with pytest.raises(RowAxisError, match="influence each other"):
+        rows_of(Graph(), x, edges)
+    assert rows_of(Graph(), x, edges, batch_dim=None) == [None]
+
+
+def test_a_model_that_fixes_its_batch_size_is_refused_with_the_remedy() -> None:
+    model = wrapped(lambda m, x: m.drop(x.view(4, 4)))
+    with pytest.raises(RowAxisError, match=r"on one row more the model raised RuntimeError.*batch_dim=None"):
+        rows_of(model, torch.randn(4, 4))
+
+
+def test_dropout_called_once_for_each_row_is_refused() -> None:
+    model = wrapped(lambda m, x: torch.stack([m.drop(row) for row in x]))
+    with pytest.raises(RowAxisError, match=r"With one row more, other dropout operations run \(drop:dropout#5\)"):
+        rows_of(model, torch.randn(4, 4))
+
+
+def test_rows_too_alike_to_tell_are_refused() -> None:
+    flat = Profile.of(torch.ones(6, 2))
+    more = Profile.of(torch.ones(9, 2))
+    with pytest.raises(RowAxisError, match="too alike to tell"):
+        row_axis("site", flat, more, 2)
+
+
+def test_two_growing_axes_are_refused() -> None:
+    with pytest.raises(RowAxisError, match=r"its input is \(2, 2\) for 2 rows, \(3, 3\) for one more"):
+        row_axis("site", Profile.of(torch.ones(2, 2)), Profile.of(torch.ones(3, 3)), 2)
+
+
+@pytest.mark.parametrize("row", [RowAxis(0), RowAxis(1), RowAxis(1, 3, 1), RowAxis(1, 1, 3), RowAxis(0, 2, 3)])
+def test_fold_undoes_unfold_and_the_unit_broadcasts(row) -> None:
+    x = torch.randn(6, 6, 2)
+    unfolded = row.unfold(x)
+    assert torch.equal(row.fold(unfolded), x)
+    unit = row.unit(x.shape)
+    assert torch.broadcast_shapes(unit, unfolded.shape) == unfolded.shape
+    rows = 6 // (row.outer * row.inner)
+    assert torch.Size(unit).numel() * rows == x.numel()
+
+
+def test_the_last_row_goes_in_front_of_every_tensor_that_has_rows() -> None:
+    inputs = {"ids": torch.arange(3), "table": torch.ones(5, 2), "flag": True}
+    more = with_last_row_in_front(inputs, 0)
+    assert more["ids"].tolist() == [2, 0, 1, 2]
+    assert more["table"].shape == (5, 2)
+    assert more["flag"] is True
+
+
+def test_inputs_without_tensor_or_axis_are_refused() -> None:
+    with pytest.raises(InputError, match=r"The input is a tuple with no tensor; expected at least one tensor"):
+        count_rows(({}, "text"), 0)
+    with pytest.raises(InputError, match=r"batch_dim=1 was given for an input float32 \(3,\)"):
+        count_rows(torch.zeros(3), 1)

@@ -1,0 +1,143 @@
+import copy
+import functools
+from collections import OrderedDict, deque
+
+import pytest
+import torch
+from torch import nn
+
+from mcdrop.errors import InputError
+from mcdrop.sites import Shadow, Switch
+from tests.networks import ConvNet, trained_looking
+
+
+def test_weights_are_shared_and_everything_else_is_not() -> None:
+    model = trained_looking(ConvNet())
+    shadow = Shadow(model, Switch())
+    assert type(shadow.root) is ConvNet
+    for (name, theirs), (_, ours) in zip(model.named_parameters(), shadow.root.named_parameters(), strict=True):
+        assert ours is theirs, name
+    for (name, theirs), (_, ours) in zip(model.named_buffers(), shadow.root.named_buffers(), strict=True):
+        assert ours is not theirs, name
+        assert torch.equal(ours, theirs), name
+    assert [*shadow.paths.values()] == [name for name, _ in model.named_modules()]
+
+
+def test_the_shadow_computes_the_model() -> None:
+    model = trained_looking(ConvNet())
+    x = torch.randn(2, 2, 4, 4, dtype=torch.float64)
+    switch = Switch()
+    shadow = Shadow(model, switch)
+    for module in shadow.root.modules():
+        if isinstance(module, nn.Dropout | nn.Dropout2d):
+            module.eval()
+    assert torch.equal(shadow.root(x), model(x))
+
+
+def test_writes_in_forward_stay_in_the_shadow() -> None:
+    class Writer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("count", torch.zeros(()))
+            self.seen = [torch.zeros(1)]
+            self.table = {"calls": 0, "own": OrderedDict(a=deque([1]))}
+            self.last = None
+
+        def forward(self, x):
+            self.count += 1
+            self.seen.append(x)
+            self.seen[0] += 1
+            self.table["calls"] += 1
+            self.table["own"]["a"].append(2)
+            self.last = x
+            return x
+
+    model = Writer()
+    before = copy.deepcopy(model.__dict__)
+    shadow = Shadow(model, Switch())
+    shadow.root(torch.ones(1))
+    assert model.count == 0
+    assert model.seen == before["seen"]
+    assert model.table == before["table"]
+    assert model.last is None
+    assert shadow.buffers_changed
+    shadow.restore_buffers()
+    assert shadow.root.count == 0
+    assert not shadow.buffers_changed
+
+
+def test_references_between_modules_lead_to_the_shadow() -> None:
+    class Parent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.child = nn.Linear(2, 2)
+            self.listed = [self.child]
+            self.method = self.child.forward
+            self.partial = functools.partial(self.child.forward)
+            self.by_name = {"child": (self.child,)}
+
+    model = Parent()
+    root = Shadow(model, Switch()).root
+    assert root.child is not model.child
+    assert root.listed[0] is root.child
+    assert root.method.__self__ is root.child
+    assert root.partial.func.__self__ is root.child
+    assert root.by_name["child"][0] is root.child
+
+
+def test_containers_that_hold_themselves_and_shared_buffers() -> None:
+    model = nn.Linear(2, 2)
+    model.loop = []
+    model.loop.append(model.loop)
+    model.register_buffer("one", torch.ones(2))
+    model.register_buffer("same", model.one)
+    root = Shadow(model, Switch()).root
+    assert root.loop[0] is root.loop
+    assert root.one is root.same
+
+
+def test_setting_the_mode_inside_a_forward_is_respected() -> None:
+    class Frozen(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.drop = nn.Dropout()
+
+        def forward(self, x):
+            self.drop.eval()
+            return self.drop(x)
+
+    model = Frozen().train()
+    assert torch.equal(Shadow(model, Switch()).root(torch.ones(50)), torch.ones(50))
+    assert model.drop.training
+
+
+def test_user_hooks_run() -> None:
+    model = nn.Sequential(nn.Linear(2, 2))
+    model[0].register_forward_hook(lambda module, args, output: output + 1)
+    x = torch.zeros(1, 2)
+    assert torch.equal(Shadow(model, Switch()).root(x), model(x))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch._inductor's own, at import
+def test_a_compiled_model_is_read_as_the_plain_one() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), nn.Dropout())
+    assert Shadow(torch.compile(model, backend="eager"), Switch()).root[0].weight is model[0].weight
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: "model", "str was given as the model; expected a torch.nn.Module"),
+        (lambda: nn.LazyLinear(3), "lazy module without weights yet: run the model once"),
+        (lambda: nn.DataParallel(nn.Linear(1, 1)), "DataParallel cannot be read inside: wrap its `.module`"),
+    ],
+)
+def test_refuses_what_it_cannot_copy(make, message) -> None:
+    with pytest.raises(InputError, match=message):
+        Shadow(make(), Switch())
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_refuses_scripted_modules_by_name() -> None:
+    with pytest.raises(InputError, match="cannot be read inside: wrap the module it was scripted or traced from"):
+        Shadow(torch.jit.trace(nn.Linear(1, 1), torch.ones(1, 1)), Switch())
