@@ -15,13 +15,15 @@ from torch import fx, nn
 from mcdrop.errors import InputError, RowAxisError
 from mcdrop.sites.intercept import Place
 from mcdrop.sites.observe import Draw, Observation, Seen, observe
-from mcdrop.sites.rows import count_rows, output_rows, row_axis, with_last_row_in_front
+from mcdrop.sites.rows import Profile, count_rows, output_rows, row_axis, with_last_row_in_front
 from mcdrop.sites.select import Named, Sites
-from mcdrop.sites.site import Discovery, Site, Uncontrolled
+from mcdrop.sites.site import HOST_OPERATIONS, Discovery, Site, Uncontrolled
 from mcdrop.sites.switch import Reader, is_dropout_layer
 from mcdrop.sites.uses import COIN
 
 _TINY = 1e-9
+_HOST_TRIALS = 32
+"""Passes with which a decision of the host program is told from augmentation."""
 
 
 def discover(
@@ -58,7 +60,7 @@ def discover(
     uncontrolled = (*search.uncontrolled, *_unreachable(base))
     output_axis = None
     if batch_dim is not None and not search.native:
-        found, output_axis = _with_rows(model, args, kwargs, search.on, base, found, batch_dim)
+        found, output_axis = _with_rows(search, found, batch_dim)
     return Discovery(
         tuple(found), tuple(off), uncontrolled, frozenset(search.on), search.native, output_axis, base.bytes_made
     )
@@ -68,8 +70,10 @@ class _Search:
     """The state of a discovery: the readers of `training` that are told True so far, and what was seen with them on."""
 
     def __init__(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], sites: Sites) -> None:
-        self._inputs = (model, args, kwargs)
+        self.inputs = (model, args, kwargs)
         self._sites = sites
+        self.host_seed = 0
+        self._host_sites: list[Seen] = []
         self.base = observe(model, args, kwargs)
         if self.base.error is not None:
             raise self.base.error
@@ -92,20 +96,26 @@ class _Search:
     def try_reader(self, reader: Reader) -> None:
         """Tells one more reader True and decides by what that changes."""
         on = [*self.on, reader]
-        flipped = observe(*self._inputs, on)
+        flipped = observe(*self.inputs, on, host_seed=self.host_seed)
         self.queue += [new for new in flipped.readers if new not in self.queue]
         before = {seen.name: seen for seen in self.base.seen}
         new = [seen for seen in flipped.seen if _grown(before.get(seen.name), seen)]
         woken = [seen for seen in new if seen.is_dropout or self._skips_modules(seen, on)]
+        new_draws = [draw for draw in flipped.draws if draw not in self.base.draws]
+        if any(draw.host for draw in new_draws) and self._host_skips_modules(on):
+            decisions = [_decision(draw) for draw in new_draws if draw.host]
+            new_draws = [draw for draw in new_draws if not draw.host]
+            woken, new = woken + decisions, new + decisions
+            flipped = observe(*self.inputs, on, host_seed=self.host_seed)
         noise = [seen for seen in new if seen.is_noise]
         left = [seen for seen in woken if self._left(seen)]
-        if left and len(left) == len(new) + len(flipped.draws) - len(self.base.draws):
+        if left and len(left) == len(new) + len(new_draws):
             self.off += [f"{seen}: not chosen" for seen in left]
             self._left_off += [Named(seen.name, seen.place.path, seen.place.owner, -1) for seen in left]
             return
         live = [seen for seen in woken if _counts(seen, self._sites) and not self._excluded(seen.place)]
         unknown: list[Seen | Draw] = [seen for seen in new if seen.training and seen not in woken + noise]
-        unknown += [draw for draw in flipped.draws if draw not in self.base.draws]
+        unknown += new_draws
         unexcluded = [one for one in unknown if not self._excluded(one.place)]
         self._left_off += [Named(str(one), one.place.path, one.place.owner, -1) for one in (*unknown, *noise)]
         effects = [effect for effect in [_side_effect(self.base, flipped)] if effect]
@@ -124,18 +134,28 @@ class _Search:
             self.on[reader] = None
             self.native = self.native or bool(unexcluded or noise)
             self._evidence |= {seen.name: f"read of training at {reader}" for seen in woken}
+            self._host_sites += [seen for seen in woken if seen.operation in HOST_OPERATIONS]
             self.base = flipped
+
+    def _host_skips_modules(self, on: Sequence[Reader]) -> bool:
+        """Whether decisions by Python's or NumPy's generators make modules run or not; if so, the seed for further
+        passes is one with which the most modules run."""
+        ran = [observe(*self.inputs, on, host_seed=seed, note_modules=True).ran for seed in range(_HOST_TRIALS)]
+        self.host_seed = max(range(_HOST_TRIALS), key=lambda seed: len(ran[seed]))
+        return len(set(ran)) > 1
 
     def _skips_modules(self, seen: Seen, on: Sequence[Reader]) -> bool:
         """Whether numbers that the host program decides by make modules run or not (LayerDrop), and nothing else."""
         if seen.uses != {COIN}:
             return False
-        low, high = (observe(*self._inputs, on, quantile).ran for quantile in (_TINY, 1 - _TINY))
+        low, high = (
+            observe(*self.inputs, on, quantile=quantile, note_modules=True).ran for quantile in (_TINY, 1 - _TINY)
+        )
         return low < high or high < low
 
     def described(self) -> list[Site]:
         """The sites that were seen, without their row axes."""
-        on = [seen for seen in self.base.seen if seen.is_dropout or seen.name in self._evidence]
+        on = [seen for seen in self.base.seen if seen.is_dropout or seen.name in self._evidence] + self._host_sites
         named = [Named(seen.name, seen.place.path, seen.place.owner, place) for place, seen in enumerate(on)]
         chosen = set(self._sites.chosen(named, self._left_off))
         for site, seen in zip(named, on, strict=True):
@@ -183,6 +203,13 @@ class _Search:
         self.uncontrolled.append(Uncontrolled(", ".join(sorted(set(map(str, what)))), why, reader))
 
 
+def _decision(draw: Draw) -> Seen:
+    """A decision by one of the host program's generators, as a site."""
+    name = f"{draw.place.path or '(model)'}:{draw.operation}"
+    law = "decision of the host program"
+    return Seen(name, draw.place, draw.operation, law, None, True, (), Profile.of_shape(()), frozenset([COIN]))
+
+
 def _grown(before: Seen | None, now: Seen) -> bool:
     """Whether an operation is new, or nearer to dropping something: its flag has come on, or its p above 0.
 
@@ -222,24 +249,17 @@ def _unreachable(base: Observation) -> list[Uncontrolled]:
     return found
 
 
-def _with_rows(
-    model: nn.Module,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    on: dict[Reader, None],
-    base: Observation,
-    found: list[Site],
-    batch_dim: int,
-) -> tuple[list[Site], int | None]:
+def _with_rows(search: _Search, found: list[Site], batch_dim: int) -> tuple[list[Site], int | None]:
+    model, args, kwargs = search.inputs
     rows = count_rows((args, kwargs), batch_dim)
     more_args, more_kwargs = with_last_row_in_front((args, kwargs), batch_dim)
-    more = observe(model, more_args, more_kwargs, on)
+    more = observe(model, more_args, more_kwargs, search.on, host_seed=search.host_seed)
     if more.error is not None:
         raise RowAxisError(
             f"The rows of the input cannot be told: on one row more the model raised {type(more.error).__name__}: "
             f"{more.error}. Pass batch_dim=None where the whole input is one row, or shared_masks=False."
         ) from more.error
-    before = {seen.name: seen for seen in base.seen if seen.training}
+    before = {seen.name: seen for seen in search.base.seen if seen.training}
     after = {seen.name: seen for seen in more.seen if seen.training}
     if list(before) != list(after):
         names = ", ".join(sorted(set(before) ^ set(after))) or "their order"
@@ -247,10 +267,10 @@ def _with_rows(
             f"With one row more, other dropout operations run ({names}), so no mask can be shared by the rows. Pass "
             "shared_masks=False, or batch_dim=None where the whole input is one row."
         )
-    axis = output_rows(base.output, more.output, rows)
+    axis = output_rows(search.base.output, more.output, rows)
     placed = [
         replace(site, row=row_axis(site.name, before[site.name].profile, after[site.name].profile, rows))
-        if site.chosen and site.p != 0
+        if site.chosen and site.p != 0 and site.name in before
         else site
         for site in found
     ]

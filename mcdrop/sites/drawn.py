@@ -17,7 +17,7 @@ class RandomCall:
 
     Args:
         operation: Name of the function.
-        law: "uniform", "Bernoulli" or "normal".
+        law: "uniform", "Bernoulli", "normal", or "" for what no mask is made of and nothing else is known.
         shape: Shape of what it draws.
         dtype: Its type.
         device: Its device.
@@ -34,6 +34,11 @@ class RandomCall:
     first: float | Tensor
     second: float | Tensor
     target: Tensor | None
+
+    @property
+    def controllable(self) -> bool:
+        """Whether its numbers can come from somewhere else."""
+        return bool(self.law)
 
     @property
     def law_in_words(self) -> str:
@@ -127,8 +132,15 @@ _READERS: dict[Any, Callable[..., RandomCall]] = {
 }
 
 
+_OTHERS = {
+    torch.randint, torch.randint_like, torch.randperm, torch.multinomial, torch.poisson, torch.native_dropout,
+    torch.Tensor.random_, torch.Tensor.exponential_, torch.Tensor.geometric_, torch.Tensor.log_normal_,
+    torch.Tensor.cauchy_, torch.Tensor.multinomial,
+}  # fmt: skip
+
+
 def read_random(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RandomCall | None:
-    """The call as a record, or None when `function` is not one of those that draw numbers for masks.
+    """The call as a record, or None when `function` draws nothing.
 
     Example:
         >>> import torch
@@ -137,7 +149,9 @@ def read_random(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         ('Bernoulli(0.9)', (3, 1), [0.899..., 0.899..., 0.899...])
     """
     reader = _READERS.get(function)
-    if reader is None or kwargs.get("out") is not None:
+    if function in _OTHERS or (reader is not None and kwargs.get("out") is not None):
+        return RandomCall(function.__name__, "", (), torch.float32, torch.device("cpu"), 0.0, 0.0, None)
+    if reader is None:
         return None
     kwargs = {key: value for key, value in kwargs.items() if key not in ("generator", "out")}
     return reader(function.__name__, *args, **kwargs)

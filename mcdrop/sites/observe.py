@@ -68,14 +68,22 @@ class Seen:
 
 @dataclass(frozen=True)
 class Draw:
-    """One operation that drew random numbers and is none of those that can be controlled."""
+    """One operation that drew random numbers and is none of those that can be controlled.
+
+    Args:
+        operation: Its name; "random" or "numpy.random" for the host program's own generators.
+        place: Where it was called; the model as a whole for the host program's.
+        host: Whether it is one of the host program's.
+    """
 
     operation: str
     place: Place
+    host: bool = False
 
     def __str__(self) -> str:
+        what = f"Python's {self.operation}" if self.host else self.operation
         where = f" at {self.place.source}" if self.place.source else ""
-        return f"{self.operation} in {self.place.owner.__name__} ({self.place.path or 'the model'}){where}"
+        return f"{what} in {self.place.owner.__name__} ({self.place.path or 'the model'}){where}"
 
 
 @dataclass(frozen=True)
@@ -113,7 +121,10 @@ def observe(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     on: Iterable[Reader] = (),
+    *,
     quantile: float | None = None,
+    host_seed: int = 0,
+    note_modules: bool = False,
 ) -> Observation:
     """Runs the model's skeleton once.
 
@@ -122,36 +133,44 @@ def observe(
         args: Its positional inputs.
         kwargs: Its keyword inputs.
         on: The readers of `training` that are told True.
-        quantile: Random numbers are this quantile of their law, and the modules that run are noted; None: their mean.
+        quantile: Random numbers are this quantile of their law; None: their mean.
+        host_seed: Seed of Python's and NumPy's generators for the pass.
+        note_modules: Whether the modules that run are noted.
     """
     devices = {tensor.device for tensor in (*tensors((args, kwargs)), *model.parameters())}
-    with torch.no_grad(), preserved_randomness(devices) as snapshot:
-        watcher = _Watcher(model, on, quantile, None)
-        observation = watcher.run(args, kwargs)
-        moved = snapshot.moved()
-        if "torch" in moved:  # run again, looking after each operation which one it was
-            snapshot.restore()
-            return _Watcher(model, on, quantile, devices).run(args, kwargs)
-        root = Place("", type(model), False, "")
-        return replace(observation, draws=tuple(Draw(f"Python's {name}", root) for name in moved))
+    with torch.no_grad(), preserved_randomness(devices) as given:
+        given.reseed_host(host_seed)
+        seeded = GlobalRandomness(devices)
+        observation = _Watcher(model, on, quantile, note_modules, None).run(args, kwargs)
+        if not seeded.moved():
+            return observation
+        seeded.restore()  # and again, looking after each operation which one it was
+        return _Watcher(model, on, quantile, note_modules, devices).run(args, kwargs)
 
 
 class _Watcher:
-    """Runs one pass and takes notes.
+    """Runs one pass and takes notes; see `observe`.
 
     Args:
         model: The network.
-        on: As `observe`.
-        quantile: As `observe`.
+        on: Readers that are told True.
+        quantile: Of random numbers.
+        note_modules: Whether the modules that run are noted.
         watched: Devices whose generators are looked at after each operation; None to leave that out.
     """
 
     def __init__(
-        self, model: nn.Module, on: Iterable[Reader], quantile: float | None, watched: set[torch.device] | None
+        self,
+        model: nn.Module,
+        on: Iterable[Reader],
+        quantile: float | None,
+        note_modules: bool,
+        watched: set[torch.device] | None,
     ) -> None:
         self._switch = Switch(on)
         self._shadow = Shadow(model, self._switch)
         self._quantile = quantile
+        self._note_modules = note_modules
         self._watched = watched
         self._before = GlobalRandomness(watched) if watched is not None else None
         self._seen: list[Seen] = []
@@ -169,6 +188,7 @@ class _Watcher:
                 output = self._shadow.root(*args, **kwargs)
         except Exception as raised:
             error = raised
+        self._look("what runs after the last operation", None)
         used = self._uses.found
         return Observation(
             seen=tuple(replace(s, uses=frozenset(used[s.name])) if s.name in used else s for s in self._seen),
@@ -186,7 +206,9 @@ class _Watcher:
         self._seen.append(Seen(name, place, call.operation, call.law, call.p, call.training, call.mask_shape, profile))
         return call.input
 
-    def _on_random(self, name: str, call: RandomCall, frame: FrameType) -> Tensor:
+    def _on_random(self, name: str, call: RandomCall, frame: FrameType) -> Tensor | None:
+        if not call.controllable:
+            return None
         place, profile = place_of(self._shadow, frame, source=True), Profile.of_shape(call.shape)
         self._seen.append(Seen(name, place, call.operation, call.law_in_words, None, True, call.shape, profile))
         numbers = call.mean() if self._quantile is None else call.value(call.quantile(self._quantile))
@@ -200,9 +222,18 @@ class _Watcher:
         self._uses.follow(operation, args, kwargs, result)
         if isinstance(result, Tensor):
             self._made += result.numel() * result.element_size()
-        if self._quantile is not None:
+        if self._note_modules:
             self._ran.add(place_of(self._shadow, frame, source=False).path)
-        if self._before is not None and self._before.torch_moved():
-            label = getattr(operation, "__name__", str(operation))
-            self._draws.append(Draw(label, place_of(self._shadow, frame, source=True)))
+        self._look(getattr(operation, "__name__", str(operation)), frame)
+
+    def _look(self, operation: str, frame: FrameType | None) -> None:
+        """Notes the operation if a generator has moved since the last look."""
+        moved = self._before.moved() if self._before is not None else []
+        for name in moved:
+            if name == "torch":
+                self._draws.append(Draw(operation, place_of(self._shadow, frame, source=True)))
+            else:  # it was drawn from before this operation: by whom is not seen
+                draw = Draw(name, Place("", type(self._shadow.root), False, ""), host=True)
+                self._draws += [draw] if draw not in self._draws else []
+        if moved:
             self._before = GlobalRandomness(self._watched or ())

@@ -28,8 +28,7 @@ class GlobalRandomness:
         self._python = random.getstate()
         self._numpy = np.random.get_state(legacy=False)  # noqa: NPY002 (the global state is what is watched)
 
-    def torch_moved(self) -> bool:
-        """Whether a torch generator was drawn from since."""
+    def _torch_moved(self) -> bool:
         return not torch.equal(self._torch, torch.get_rng_state()) or any(
             not torch.equal(before, torch.cuda.get_rng_state(device))
             for before, device in zip(self._cuda, self._devices, strict=True)
@@ -37,7 +36,7 @@ class GlobalRandomness:
 
     def moved(self) -> list[str]:
         """The generators that were drawn from since: of "torch", "random", "numpy.random"."""
-        names = ["torch"] if self.torch_moved() else []
+        names = ["torch"] if self._torch_moved() else []
         if self._python != random.getstate():
             names.append("random")
         if not _same(self._numpy, np.random.get_state(legacy=False)):  # noqa: NPY002
@@ -50,6 +49,11 @@ class GlobalRandomness:
         torch.default_generator.manual_seed(seed)
         for device in self._devices:
             torch.cuda.default_generators[device.index or 0].manual_seed(seed)
+        self.reseed_host(*key)
+
+    def reseed_host(self, *key: int) -> None:
+        """Seeds Python's and NumPy's generators alone."""
+        seed = int(np.random.SeedSequence(key).generate_state(1, np.uint32)[0])
         random.seed(seed)
         np.random.seed(seed)  # noqa: NPY002
 

@@ -8,6 +8,9 @@ from mcdrop.errors import NoSiteError, UncontrolledSiteError
 from mcdrop.sites.rows import RowAxis
 from mcdrop.sites.switch import Reader
 
+HOST_OPERATIONS = ("random", "numpy.random")
+"""Operations of sites that are decisions by Python's or NumPy's generator."""
+
 
 @dataclass(frozen=True)
 class Site:
@@ -86,6 +89,11 @@ class Discovery:
     def active(self) -> tuple[Site, ...]:
         """The sites that take part and have p > 0."""
         return tuple(site for site in self.sites if site.chosen and site.p != 0)
+
+    @property
+    def host_decides(self) -> bool:
+        """Whether Python's or NumPy's generator decides about some site."""
+        return any(site.operation in HOST_OPERATIONS for site in self.sites)
 
     def require_active(self, model: nn.Module) -> None:
         """Raises unless there is something to sample.

@@ -108,8 +108,8 @@ def test_one_flag_for_dropout_and_something_else_is_refused_by_name() -> None:
         (lambda m, x: x[torch.randperm(len(x))] if m.training else x, "randperm in Model"),
         (lambda m, x: x @ torch.rand(3, 3) if m.training else x, r"\(model\):rand at .*: an operand of matmul"),
         (lambda m, x: torch.rand(3) if m.training else x, r"\(model\):rand at .*: its use is not seen"),
-        (lambda m, x: x * (random.random() > 0.5) if m.training else x, "Python's random"),
-        (lambda m, x: x * float(np.random.rand() > 0.5) if m.training else x, "Python's numpy.random"),  # noqa: NPY002
+        (lambda m, x: x * (random.random() > 0.5) if m.training else x, "Python's random in Model"),
+        (lambda m, x: x * float(np.random.rand() > 0.5) if m.training else x, "Python's numpy.random in"),  # noqa: NPY002
         (lambda m, x: x + torch.randn_like(x), "randn_like at .*additive noise.*: it draws in evaluation mode too"),
     ],
 )
@@ -157,7 +157,11 @@ def test_layers_skipped_by_the_host_are_dropout_and_other_decisions_are_not() ->
     def augments(m, x):
         return x.flip(1) if m.training and torch.rand(()) < 0.5 else x
 
+    def skips_by_python(m, x):
+        return x if m.training and random.random() < 0.5 else m.linear(x)
+
     assert names(model(skips, linear=nn.Linear(3, 3))) == ["(model):rand"]
+    assert names(model(skips_by_python, linear=nn.Linear(3, 3))) == ["(model):random"]
     net = model(augments, linear=nn.Linear(3, 3))
     with pytest.raises(UncontrolledSiteError, match="decision of the host program"):
         discover(net, (X,), {}).require_active(net)

@@ -48,4 +48,8 @@ def test_shape_type_and_law(name) -> None:
 
 def test_what_is_no_random_call_is_left_alone() -> None:
     assert read_random(torch.ones, (3,), {}) is None
-    assert read_random(torch.rand, (3,), {"out": torch.ones(3)}) is None
+
+
+def test_what_no_mask_is_made_of_cannot_be_controlled() -> None:
+    assert not read_random(torch.randperm, (3,), {}).controllable
+    assert not read_random(torch.rand, (3,), {"out": torch.ones(3)}).controllable

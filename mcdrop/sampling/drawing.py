@@ -1,0 +1,239 @@
+"""Drawing T passes for one input: what is established first, how the passes are run, what is checked at the end."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mcdrop.errors import InputError, NonFiniteError, NoSpreadError, VectorisationError
+from mcdrop.posterior import Design, Dropout
+from mcdrop.sampling.passes import StochasticPass, run_loop, run_vectorised
+from mcdrop.sampling.plan import Plan
+from mcdrop.sites import Discovery, Sites, close, count_rows, discover, preserved_randomness
+from mcdrop.tree import map_tensors, tensors
+from mcdrop.types import Tree
+
+_GLOBAL = threading.Lock()
+_VECTORISED, _REPEATED = "vectorised", "vectorised, inputs repeated"
+
+
+@dataclass
+class Known:
+    """What has been established about a model for one kind of input.
+
+    Attributes:
+        discovery: Its sites.
+        execution: How its passes are run; "" until the first have been.
+    """
+
+    discovery: Discovery
+    execution: str = ""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options that decide what the T passes are; see `MCDropout`."""
+
+    num_samples: int
+    seed: int
+    design: Design
+    shared_masks: bool
+    batch_dim: int | None
+    sites: Sites
+    plan: Plan
+    grad: bool
+    select: Callable[[Any], Tree] = field(repr=False)
+
+
+def establish(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], settings: Settings) -> Known:
+    """Checks the input and finds the model's sites.
+
+    Raises:
+        InputError: The input has no tensor or no rows.
+        UncontrolledSiteError, NoSiteError, RowAxisError: See `mcdrop.sites.discover`.
+    """
+    if settings.batch_dim is not None and count_rows((args, kwargs), settings.batch_dim) == 0:
+        raise InputError("The input has 0 rows; expected at least one.")
+    probed = settings.batch_dim if settings.shared_masks else None
+    discovery = discover(model, args, kwargs, sites=settings.sites, batch_dim=probed)
+    discovery.require_active(model)
+    return Known(discovery)
+
+
+class Drawing:
+    """The T passes of one input, iterated in chunks of draws.
+
+    Args:
+        model: The network.
+        args: Its positional inputs.
+        kwargs: Its keyword inputs.
+        known: What is established for this kind of input; its `execution` is filled in by the first draws.
+        settings: The options.
+        first_row: Number of the first row among all rows of a data set, for masks of their own in each row.
+
+    Raises:
+        NoSpreadError: After the last draw, when all were bit-identical although their masks differed.
+        VectorisationError: The plan demands what the model cannot do.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        known: Known,
+        settings: Settings,
+        first_row: int,
+    ) -> None:
+        self.shared = settings.shared_masks and not known.discovery.native
+        self._known = known
+        self._settings = settings
+        self._devices = {tensor.device for tensor in (*tensors((args, kwargs)), *model.parameters())}
+        self._masks = _Remembered(Dropout(settings.seed, settings.design, None if self.shared else first_row))
+        self._run = StochasticPass(
+            model,
+            args,
+            kwargs,
+            discovery=known.discovery,
+            sites=settings.sites,
+            masks=self._masks,
+            shared=self.shared,
+            select=settings.select,
+        )
+
+    @property
+    def execution(self) -> str:
+        """How the passes were run: "vectorised", or "loop: " and the reason."""
+        return self._known.execution
+
+    def __iter__(self) -> Iterator[Tree]:
+        total = self._settings.num_samples
+        first: Tree = None
+        spread, start = False, 0
+        while start < total:
+            with torch.set_grad_enabled(self._settings.grad):
+                chunk = self._next(start, total)
+            first = map_tensors(lambda tensor: tensor[:1].detach(), chunk) if first is None else first
+            spread = spread or any(
+                not torch.equal(new, old.expand_as(new))
+                for new, old in zip(tensors(chunk), tensors(first), strict=True)
+            )
+            start += tensors(chunk)[0].shape[0]
+            yield chunk
+        if total > 1 and not spread:
+            self._explain_no_spread(total)
+
+    def _next(self, start: int, total: int) -> Tree:
+        plan, known = self._settings.plan, self._known
+        if known.discovery.native:
+            known.execution = "loop: random operations run with torch's own randomness"
+            return self._seeded(start)
+        if known.discovery.host_decides:
+            known.execution = "loop: the host program decides which modules run"
+            return self._seeded(start)
+        if plan.execution == "loop":
+            known.execution = "loop: as the plan says"
+        if known.execution.startswith("loop"):
+            return run_loop(self._run, start, start + 1)
+        stop = min(total, start + plan.chunk(known.discovery.bytes_made))
+        if known.execution:
+            return run_vectorised(self._run, start, stop, known.execution == _REPEATED)
+        return self._first(start, stop)
+
+    def _first(self, start: int, stop: int) -> Tree:
+        """The first vectorised draws of a kind of input, held against the loop."""
+        one = None
+        reason = ""
+        failure: Exception | None = None
+        for execution in (_VECTORISED,) if self._settings.grad else (_VECTORISED, _REPEATED):
+            try:
+                chunk = run_vectorised(self._run, start, stop, execution == _REPEATED)
+            except Exception as error:
+                failure = failure or error
+                reason = reason or f"{type(error).__name__}: {_first_line(error)}"
+                continue
+            one = run_loop(self._run, start, start + 1) if one is None else one
+            if _agree(chunk, one):
+                self._known.execution = execution
+                return chunk
+            reason = reason or "vmap gave another output"
+        one = run_loop(self._run, start, start + 1) if one is None else one  # a fault of the model itself surfaces here
+        if self._settings.plan.on_error == "raise":
+            raise VectorisationError(
+                f"The passes cannot be vectorised ({reason}). Plan(on_error='loop') runs them one after the other."
+            ) from failure
+        self._known.execution = f"loop: not vectorised ({reason})"
+        return one
+
+    def _seeded(self, draw: int) -> Tree:
+        """One draw with the global generators seeded for it: they belong to the process, so one thread at a time."""
+        with _GLOBAL, preserved_randomness(self._devices) as randomness:
+            if self._known.discovery.native:
+                randomness.reseed(self._settings.seed, draw)
+            else:
+                randomness.reseed_host(self._settings.seed, draw)
+            return run_loop(self._run, draw, draw + 1)
+
+    def _explain_no_spread(self, total: int) -> None:
+        asked = self._masks.asked
+        certain = [name for name, (_, p) in asked.items() if p == 1]
+        if certain and len(certain) == len(asked):
+            raise NoSpreadError(
+                f"Every site that ran has p = 1 ({', '.join(certain)}): it drops everything, so all draws are alike. "
+                "Give it p < 1, or choose another with Sites(p=...)."
+            )
+        if self._known.discovery.native or self._masks.differ(total):
+            raise NoSpreadError(
+                f"All {total} draws of all rows are bit-identical although the masks at {', '.join(asked)} "
+                "differ. Either (a) what is masked is zero for these inputs, (b) it does not reach the output that is "
+                "read (see output=), or (c) the output is rounded so far that the difference is lost."
+            )
+
+
+class _Remembered:
+    """Masks that remember for which sites they were asked."""
+
+    def __init__(self, posterior: Dropout) -> None:
+        self._posterior = posterior
+        self.used_probability = posterior.used_probability
+        self.asked: dict[str, tuple[tuple[int, ...], float | None]] = {}
+
+    def keep(self, site: str, shape: Sequence[int], p: float, start: int, stop: int) -> Tensor:
+        self.asked[site] = (tuple(shape), p)
+        return self._posterior.keep(site, shape, p, start, stop)
+
+    def uniform(self, site: str, shape: Sequence[int], start: int, stop: int) -> Tensor:
+        self.asked[site] = (tuple(shape), None)
+        return self._posterior.uniform(site, shape, start, stop)
+
+    def differ(self, total: int) -> bool:
+        """Whether any site's masks differ between the first `total` draws (what a site draws itself always does)."""
+        for site, (shape, p) in self.asked.items():
+            if p is None:
+                return True
+            first = self._posterior.keep(site, shape, p, 0, 1)
+            later = (self._posterior.keep(site, shape, p, draw, draw + 1) for draw in range(1, total))
+            if not all(torch.equal(mask, first) for mask in later):
+                return True
+        return False
+
+
+def _agree(chunk: Tree, one: Tree) -> bool:
+    many, single = tensors(chunk), tensors(one)
+    return len(many) == len(single) and all(
+        a.dtype == b.dtype and a.shape[1:] == b.shape[1:] and close(a[:1], b) for a, b in zip(many, single, strict=True)
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0][:200]
+
+
+def note_inputs(error: NonFiniteError, inputs: Tree) -> None:
+    """Adds to the error whether the input itself held NaN or infinity."""
+    wrong = sum(int((~torch.isfinite(t)).sum()) for t in tensors(inputs) if t.is_floating_point())
+    error.add_note(f"The input holds {wrong} values that are NaN or infinite." if wrong else "The input is finite.")
