@@ -4,6 +4,7 @@ from mcdrop.sites.audit_table import Audit as Audit
 from mcdrop.sites.audit_table import audit as audit
 from mcdrop.sites.discovery import discover as discover
 from mcdrop.sites.drawn import RandomCall as RandomCall
+from mcdrop.sites.insertion import insert as insert
 from mcdrop.sites.intercept import Interception as Interception
 from mcdrop.sites.operations import Call as Call
 from mcdrop.sites.randomness import preserved_randomness as preserved_randomness

@@ -49,7 +49,8 @@ def discover(
         NoSiteError: A pattern of `sites` matches nothing.
         Exception: What the model itself raises for this input.
     """
-    search = _Search(model, args, kwargs, sites)
+    rows = 1 if batch_dim is None else count_rows((args, kwargs), batch_dim)
+    search = _Search(model, args, kwargs, sites, rows)
     for reader in search.queue:  # grows while it is walked: what a reader switches on may hold further readers
         search.try_reader(reader)
     base = search.base
@@ -69,12 +70,15 @@ def discover(
 class _Search:
     """The state of a discovery: the readers of `training` that are told True so far, and what was seen with them on."""
 
-    def __init__(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], sites: Sites) -> None:
+    def __init__(
+        self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], sites: Sites, rows: int
+    ) -> None:
         self.inputs = (model, args, kwargs)
         self._sites = sites
         self.host_seed = 0
         self._host_sites: list[Seen] = []
-        self.base = observe(model, args, kwargs)
+        self.rows = rows
+        self.base = observe(model, args, kwargs, rows=rows)
         if self.base.error is not None:
             raise self.base.error
         self.on: dict[Reader, None] = {}
@@ -96,7 +100,7 @@ class _Search:
     def try_reader(self, reader: Reader) -> None:
         """Tells one more reader True and decides by what that changes."""
         on = [*self.on, reader]
-        flipped = observe(*self.inputs, on, host_seed=self.host_seed)
+        flipped = observe(*self.inputs, on, rows=self.rows, host_seed=self.host_seed)
         self.queue += [new for new in flipped.readers if new not in self.queue]
         before = {seen.name: seen for seen in self.base.seen}
         new = [seen for seen in flipped.seen if _grown(before.get(seen.name), seen)]
@@ -106,7 +110,7 @@ class _Search:
             decisions = [_decision(draw) for draw in new_draws if draw.host]
             new_draws = [draw for draw in new_draws if not draw.host]
             woken, new = woken + decisions, new + decisions
-            flipped = observe(*self.inputs, on, host_seed=self.host_seed)
+            flipped = observe(*self.inputs, on, rows=self.rows, host_seed=self.host_seed)
         noise = [seen for seen in new if seen.is_noise]
         left = [seen for seen in woken if self._left(seen)]
         if left and len(left) == len(new) + len(new_draws):
@@ -207,7 +211,7 @@ def _decision(draw: Draw) -> Seen:
     """A decision by one of the host program's generators, as a site."""
     name = f"{draw.place.path or '(model)'}:{draw.operation}"
     law = "decision of the host program"
-    return Seen(name, draw.place, draw.operation, law, None, True, (), Profile.of_shape(()), frozenset([COIN]))
+    return Seen(name, draw.place, draw.operation, law, None, True, (), Profile(()), frozenset([COIN]))
 
 
 def _grown(before: Seen | None, now: Seen) -> bool:
@@ -251,9 +255,9 @@ def _unreachable(base: Observation) -> list[Uncontrolled]:
 
 def _with_rows(search: _Search, found: list[Site], batch_dim: int) -> tuple[list[Site], int | None]:
     model, args, kwargs = search.inputs
-    rows = count_rows((args, kwargs), batch_dim)
+    rows = search.rows
     more_args, more_kwargs = with_last_row_in_front((args, kwargs), batch_dim)
-    more = observe(model, more_args, more_kwargs, search.on, host_seed=search.host_seed)
+    more = observe(model, more_args, more_kwargs, search.on, rows=rows + 1, host_seed=search.host_seed)
     if more.error is not None:
         raise RowAxisError(
             f"The rows of the input cannot be told: on one row more the model raised {type(more.error).__name__}: "

@@ -123,6 +123,7 @@ def observe(
     on: Iterable[Reader] = (),
     *,
     quantile: float | None = None,
+    rows: int = 1,
     host_seed: int = 0,
     note_modules: bool = False,
 ) -> Observation:
@@ -134,6 +135,7 @@ def observe(
         kwargs: Its keyword inputs.
         on: The readers of `training` that are told True.
         quantile: Random numbers are this quantile of their law; None: their mean.
+        rows: Number of rows of the inputs; sites' values are looked at where several may be folded into one axis.
         host_seed: Seed of Python's and NumPy's generators for the pass.
         note_modules: Whether the modules that run are noted.
     """
@@ -141,11 +143,11 @@ def observe(
     with torch.no_grad(), preserved_randomness(devices) as given:
         given.reseed_host(host_seed)
         seeded = GlobalRandomness(devices)
-        observation = _Watcher(model, on, quantile, note_modules, None).run(args, kwargs)
+        observation = _Watcher(model, on, quantile, rows, note_modules, None).run(args, kwargs)
         if not seeded.moved():
             return observation
         seeded.restore()  # and again, looking after each operation which one it was
-        return _Watcher(model, on, quantile, note_modules, devices).run(args, kwargs)
+        return _Watcher(model, on, quantile, rows, note_modules, devices).run(args, kwargs)
 
 
 class _Watcher:
@@ -155,6 +157,7 @@ class _Watcher:
         model: The network.
         on: Readers that are told True.
         quantile: Of random numbers.
+        rows: Of the inputs.
         note_modules: Whether the modules that run are noted.
         watched: Devices whose generators are looked at after each operation; None to leave that out.
     """
@@ -164,12 +167,14 @@ class _Watcher:
         model: nn.Module,
         on: Iterable[Reader],
         quantile: float | None,
+        rows: int,
         note_modules: bool,
         watched: set[torch.device] | None,
     ) -> None:
         self._switch = Switch(on)
         self._shadow = Shadow(model, self._switch)
         self._quantile = quantile
+        self._rows = rows
         self._note_modules = note_modules
         self._watched = watched
         self._before = GlobalRandomness(watched) if watched is not None else None
@@ -202,14 +207,14 @@ class _Watcher:
         )
 
     def _on_call(self, name: str, call: Call, frame: FrameType) -> Tensor:
-        place, profile = place_of(self._shadow, frame, source=True), Profile.of(call.input)
+        place, profile = place_of(self._shadow, frame, source=True), Profile.of(call.input, self._rows)
         self._seen.append(Seen(name, place, call.operation, call.law, call.p, call.training, call.mask_shape, profile))
         return call.input
 
     def _on_random(self, name: str, call: RandomCall, frame: FrameType) -> Tensor | None:
         if not call.controllable:
             return None
-        place, profile = place_of(self._shadow, frame, source=True), Profile.of_shape(call.shape)
+        place, profile = place_of(self._shadow, frame, source=True), Profile(call.shape)
         self._seen.append(Seen(name, place, call.operation, call.law_in_words, None, True, call.shape, profile))
         numbers = call.mean() if self._quantile is None else call.value(call.quantile(self._quantile))
         # What is drawn in place lives on in the target.

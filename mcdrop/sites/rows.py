@@ -7,7 +7,7 @@ shared by "rows", because they are parts of one whole.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -68,27 +68,26 @@ class Profile:
 
     Args:
         shape: Its shape.
-        sums: For each axis one number for each index on it: a sum over all other axes with weights that differ from
-            place to place (attention weights add up to one, so a plain sum would be blind).
+        sums: For each axis into which several rows' parts may be folded one number for each index on it: a sum over all
+            other axes with weights that differ from place to place (attention weights add up to one, so a plain sum
+            would be blind). Empty where the values tell nothing.
     """
 
     shape: tuple[int, ...]
-    sums: tuple[Tensor, ...]
+    sums: dict[int, Tensor] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, tensor: Tensor) -> "Profile":
-        values = tensor.detach().to(torch.promote_types(tensor.dtype, torch.float32))
-        sums = []
-        for axis in range(tensor.ndim):
-            slices = values.movedim(axis, 0).reshape(tensor.shape[axis], -1)
-            weights = torch.arange(1, slices.shape[1] + 1, device=tensor.device).sin().to(slices.dtype)
-            sums.append(slices @ weights)
-        return cls(tuple(tensor.shape), tuple(sums))
+    def of(cls, tensor: Tensor, rows: int) -> "Profile":
+        """The profile of a site's input in a pass over so many rows."""
+        # With one row, or on an axis of as many places as rows, there is one layout only.
+        folded = [axis for axis, size in enumerate(tensor.shape) if size > rows > 1 and size % rows == 0]
+        return cls(tuple(tensor.shape), {axis: _weighted_sums(tensor.detach(), axis) for axis in folded})
 
-    @classmethod
-    def of_shape(cls, shape: tuple[int, ...]) -> "Profile":
-        """Of something whose values tell nothing."""
-        return cls(shape, tuple(torch.zeros(size) for size in shape))
+
+def _weighted_sums(values: Tensor, axis: int) -> Tensor:
+    slices = values.to(torch.promote_types(values.dtype, torch.float32)).movedim(axis, 0)
+    slices = slices.reshape(len(slices), -1)
+    return slices @ torch.arange(1, slices.shape[1] + 1, device=values.device).sin().to(slices.dtype)
 
 
 def count_rows(inputs: Tree, batch_dim: int) -> int:
@@ -133,14 +132,15 @@ def row_axis(name: str, before: Profile, after: Profile, rows: int) -> RowAxis |
         raise RowAxisError(
             _cannot_tell(name, f"its input is {before.shape} for {rows} rows, {after.shape} for one more")
         )
-    if share == 1:
-        return RowAxis(axis)  # whatever their order, which packing may change
-    old, new = before.sums[axis], after.sums[axis]
     layouts = [RowAxis(axis, outer, share // outer) for outer in range(1, share + 1) if share % outer == 0]
-    fitting = [layout for layout in layouts if _agrees(layout, old, new, rows)]
+    if rows == 1 or share == 1:
+        return layouts[0]  # in whatever order, which packing may change
+    if axis not in before.sums:
+        raise RowAxisError(_cannot_tell(name, "its values do not tell how the rows are folded into that axis"))
+    fitting = [layout for layout in layouts if _agrees(layout, before.sums[axis], after.sums[axis], rows)]
     if not fitting:
         raise RowAxisError(_cannot_tell(name, "no layout of its rows explains how its input changes with one row more"))
-    if len(fitting) > 1 and rows > 1:
+    if len(fitting) > 1:
         raise RowAxisError(_cannot_tell(name, "the rows are too alike to tell how they are folded into that axis"))
     return fitting[0]
 

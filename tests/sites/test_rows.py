@@ -115,15 +115,15 @@ def test_dropout_called_once_for_each_row_is_refused() -> None:
 
 
 def test_rows_too_alike_to_tell_are_refused() -> None:
-    flat = Profile.of(torch.ones(6, 2))
-    more = Profile.of(torch.ones(9, 2))
+    flat = Profile.of(torch.zeros(6, 2), 2)
+    more = Profile.of(torch.zeros(9, 2), 3)
     with pytest.raises(RowAxisError, match="too alike to tell"):
         row_axis("site", flat, more, 2)
 
 
 def test_two_growing_axes_are_refused() -> None:
     with pytest.raises(RowAxisError, match=r"its input is \(2, 2\) for 2 rows, \(3, 3\) for one more"):
-        row_axis("site", Profile.of(torch.ones(2, 2)), Profile.of(torch.ones(3, 3)), 2)
+        row_axis("site", Profile((2, 2)), Profile((3, 3)), 2)
 
 
 @pytest.mark.parametrize("row", [RowAxis(0), RowAxis(1), RowAxis(1, 3, 1), RowAxis(1, 1, 3), RowAxis(0, 2, 3)])
