@@ -1,0 +1,3 @@
+"""The command `mcdrop`."""
+
+from mcdrop.cli.entry import main as main

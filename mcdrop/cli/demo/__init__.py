@@ -1,0 +1,1 @@
+"""`mcdrop demo`: what dropout can say about handwritten digits."""
