@@ -61,7 +61,7 @@ def from_arrays(tree: Any) -> Any:
 def _to_tensor(array: Any) -> torch.Tensor:
     if isinstance(array, torch.Tensor):
         return array
-    copy = np.array(array)
+    copy = np.asarray(array).copy()
     # NumPy has no bfloat16 of its own; JAX and TensorFlow give that of ml_dtypes, which torch does not read.
     return torch.from_numpy(copy.astype(np.float32) if copy.dtype.name == "bfloat16" else copy)
 

@@ -252,6 +252,22 @@ def test_the_arrows_point_one_way():
         pytest.fail("MAY_IMPORT has a cycle")
 
 
+def test_the_page_on_architecture_shows_these_rooms_and_arrows():
+    text = (PACKAGE.parent / "docs" / "architecture.md").read_text()
+    shown = dict(re.findall(r"^\| `(\w+)` \|.*\| ([^|]+) \|$", text, re.MULTILINE))
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert set(shown) == rooms
+    assert shown.pop("cli") == "all rooms but integrations"
+    for room, arrows in shown.items():
+        assert set(arrows.split(", ")) - {"-"} == MAY_IMPORT[room] & rooms, room
+
+
+def test_every_room_has_its_page_of_the_api():
+    pages = {path.stem for path in (PACKAGE.parent / "docs" / "api").glob("*.md")}
+    rooms = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert pages == (rooms | {"errors"}) - {"cli"}  # a command, not an interface
+
+
 def test_annotations_are_checked_in_every_room_but_sites():
     """pyproject.toml must list the rooms by name, because sites cannot be among them."""
     options = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["addopts"]

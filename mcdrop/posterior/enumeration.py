@@ -18,7 +18,7 @@ MOST_UNITS = 20
 
 @dataclass(frozen=True)
 class Enumeration:
-    """All 2^k masks of k units, in the place of drawn ones: draw t keeps unit j (in order of the sites) if bit j of t is 1.
+    """All 2^k masks of k units, in the place of drawn ones: draw t keeps unit j if bit j of t is 1.
 
         P(mask) = prod_j (1 - p_j)^z_j p_j^(1 - z_j)
 

@@ -45,9 +45,7 @@ class Mask:
 
     def __post_init__(self) -> None:
         if list(self.values) != list(self.p):
-            raise InputError(
-                f"values for {', '.join(self.values)} and p for {', '.join(self.p)} given; expected the same."
-            )
+            raise InputError(f"values given for {list(self.values)} and p for {list(self.p)}; expected the same sites.")
         for name, value in self.values.items():
             try:
                 Units(tuple(value.shape), self.p[name])
@@ -55,13 +53,10 @@ class Mask:
                 raise InputError(f"Site {name}: {error}") from error
             expected = torch.float64 if self.p[name] is None else torch.bool
             if value.dtype != expected:
-                raise InputError(
-                    f"Site {name}: values of {value.dtype} given; expected {expected} for p = {self.p[name]}."
-                )
+                raise InputError(f"Site {name}: {value.dtype} given; expected {expected} for p = {self.p[name]}.")
         # Copies behind a read-only view, so that a mask stays what it was.
-        object.__setattr__(
-            self, "values", MappingProxyType({k: v.detach().cpu().clone() for k, v in self.values.items()})
-        )
+        values = {name: value.detach().cpu().clone() for name, value in self.values.items()}
+        object.__setattr__(self, "values", MappingProxyType(values))
         object.__setattr__(self, "p", MappingProxyType(dict(self.p)))
 
     def __eq__(self, other: object) -> bool:
@@ -121,9 +116,7 @@ class Mask:
             0.5
         """
         if self.units != other.units:
-            raise InputError(
-                f"Masks of two models were given, {self!r} and {other!r}; expected the same sites and shapes."
-            )
+            raise InputError(f"Masks of two models were given: {self!r} and {other!r}; expected one model's.")
         both = sum(int((kept & other.values[name]).sum()) for name, kept in self._bernoulli.items())
         either = sum(int((kept | other.values[name]).sum()) for name, kept in self._bernoulli.items())
         return both / either if either else 1.0
@@ -166,9 +159,7 @@ class Mask:
         except FileNotFoundError:
             raise
         except (OSError, zipfile.BadZipFile, ValueError, KeyError, TypeError, EOFError, AttributeError) as error:
-            raise InputError(
-                f"{path} holds no mask of mcdrop ({error}): give a file that `mask.save` wrote."
-            ) from error
+            raise InputError(f"{path} holds no mask of mcdrop ({error}): give a file of `mask.save`.") from error
         return cls(values, p)
 
     @property

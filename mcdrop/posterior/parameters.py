@@ -24,8 +24,8 @@ class EffectiveWeights:
         P(w' = 0) = 1 - q,    E[w'] = w,    Var[w'] = w^2 (1 - q) / q
 
     Weights of one column share z_j and weights of one row share z_i: they are not independent. The net is the same as
-    with random activations, only read from the other side. In a convolution it holds for whole channels (`nn.Dropout2d`);
-    with single pixels dropped a weight meets another mask at every position.
+    with random activations, only read from the other side. In a convolution it holds for whole channels
+    (`nn.Dropout2d`); with single pixels dropped a weight meets another mask at every position.
 
     Args:
         weight: w, (out, in) or (out, in, *kernel).
@@ -95,7 +95,7 @@ class EffectiveWeights:
 
     @property
     def entropy(self) -> float:
-        """Entropy of one draw in nats, the sum over units of -p log p - (1 - p) log(1 - p): at p = .5 units times log 2."""
+        """Entropy of one draw in nats: sum over units of -p log p - (1 - p) log(1 - p); at p = .5 units times log 2."""
         outputs, inputs = self.weight.shape[:2]
         pairs = ((self.p_in, inputs), (self.p_out, outputs))
         return -sum(count * q * math.log(q) for p, count in pairs for q in (p, 1 - p) if q > 0)
@@ -116,8 +116,8 @@ class EffectiveWeights:
         keep_out = torch.ones(outputs, dtype=torch.bool) if keep_out is None else keep_out
         if keep_in.shape != (inputs,) or keep_out.shape != (outputs,):
             raise InputError(
-                f"Masks {tuple(keep_in.shape)} and {tuple(keep_out.shape)} were given for a weight of {inputs} inputs and "
-                f"{outputs} outputs."
+                f"Masks {tuple(keep_in.shape)} and {tuple(keep_out.shape)} were given for a weight of {inputs} inputs "
+                f"and {outputs} outputs."
             )
         mask = (keep_out[:, None] & keep_in).to(self.weight)
         return self.weight * mask.view(outputs, inputs, *[1] * (self.weight.ndim - 2)) / self.probability_in_use

@@ -1,19 +1,20 @@
 """Weight decay read as a Gaussian prior: what length scale, precision and decay have to do with each other.
 
-Under Gal & Ghahramani 2016 (appendix, sec. 4) a network trained with dropout and weight decay minimises, up to constants,
+Under Gal & Ghahramani 2016 (appendix, sec. 4) a network trained with dropout and weight decay minimises, up to
+constants,
 
     tau / 2 sum_n |y_n - f(x_n)|^2  +  sum over layers of (1 - p) l^2 / 2 |W|^2  +  l^2 / 2 |b|^2
 
-the negative ELBO with the prior w ~ N(0, 1 / l^2): the last two terms are KL(q || prior) without its constants. Divided by
-N tau this is a loss with weight decay, and so tau follows from the decay that was used. Three conventions move the
+the negative ELBO with the prior w ~ N(0, 1 / l^2): the last two terms are KL(q || prior) without its constants. Divided
+by N tau this is a loss with weight decay, and so tau follows from the decay that was used. Three conventions move the
 answer by factors of two, so they are arguments here and never guessed:
 
-- the loss. `half`: E = 1/2 mean_n |y - f|^2 + lambda |W|^2 (the paper, eq. 7). `torch`: nn.MSELoss() + wd/2 |W|^2 (which
-  torch's weight_decay adds): no 1/2, and a mean over the D outputs too. So lambda = wd D / 4. AdamW decouples the decay
-  from the loss and has no such reading.
+- the loss. `half`: E = 1/2 mean_n |y - f|^2 + lambda |W|^2 (the paper, eq. 7). `torch`: nn.MSELoss() + wd/2 |W|^2
+  (which torch's weight_decay adds): no 1/2, and a mean over the D outputs too. So lambda = wd D / 4. AdamW decouples
+  the decay from the loss and has no such reading.
 - the unit of y. tau is in 1 / unit^2 of the y that the loss saw: trained on standardised y, tau = tau_std / sd(y)^2.
-- the factor 1 - p. It belongs to weights whose input is dropped; biases have none. W is the stored weight of a layer with
-  inverted scaling, as in the authors' code (their derivation has W = M diag(z) with z in {0, 1}).
+- the factor 1 - p. It belongs to weights whose input is dropped; biases have none. W is the stored weight of a layer
+  with inverted scaling, as in the authors' code (their derivation has W = M diag(z) with z in {0, 1}).
 """
 
 import math
@@ -61,8 +62,8 @@ class Prior:
             precision: tau > 0, in 1 / unit^2 of the y that the loss sees.
             p: Probability of zeroing that layer's inputs, in [0, 1); 0 for biases.
             num_rows: N, the training rows.
-            loss: "half" returns lambda of E = 1/2 mean |y - f|^2 + lambda |W|^2; "torch" returns the weight_decay that an
-                optimiser (SGD, Adam) takes beside nn.MSELoss(), which is 4 lambda / D.
+            loss: "half" returns lambda of E = 1/2 mean |y - f|^2 + lambda |W|^2; "torch" returns the weight_decay that
+                an optimiser (SGD, Adam) takes beside nn.MSELoss(), which is 4 lambda / D.
             num_outputs: D; matters for "torch" alone, whose loss averages over the outputs.
 
         Raises:

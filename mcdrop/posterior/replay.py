@@ -62,8 +62,8 @@ class Replay:
         units = self.masks[0].units
         if site not in units:
             raise InputError(
-                f"The mask is of another model: it lacks the site {site}. Its sites: {', '.join(units) or 'none'}. Draw a "
-                "mask from this model."
+                f"The mask is of another model: it lacks the site {site}. Its sites: {', '.join(units) or 'none'}. "
+                "Draw a mask from this model."
             )
         check_site(site, units[site], tuple(shape), p)
         if not 0 <= start <= stop <= len(self.masks):

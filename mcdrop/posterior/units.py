@@ -83,8 +83,8 @@ def check_site(name: str, expected: Units, shape: tuple[int, ...], p: float | No
         )
     if expected.p != p:
         raise InputError(
-            f"The mask is of another model: at site {name} it was drawn with p = {expected.p}, and the model has p = {p}, "
-            "so what is kept would be scaled differently. Give the layer that p again, or draw a new mask."
+            f"The mask is of another model: at site {name} it was drawn with p = {expected.p}, and the model has "
+            f"p = {p}, so what is kept would be scaled differently. Give the layer that p again, or draw a new mask."
         )
 
 

@@ -59,7 +59,7 @@ def test_any_two_draws_of_a_block_have_the_law_of_a_shuffle(block: int) -> None:
     n = 20_000 * (block - 1)
     random = uniform_words(1, "order", 0, 1, (2 + inserted) * n, 64).reshape(1, 2 + inserted, n)
     order = strata(random, block)[0].astype(int)
-    for first, second in [(0, 1), (1, block - 1), (block - 1, 0)]:
+    for first, second in {(0, 1), (block - 2, block - 1), (block - 1, 0)}:
         counts = np.bincount(order[first] * block + order[second], minlength=block**2)
         distinct = ~np.eye(block, dtype=bool).ravel()
         assert (counts[~distinct] == 0).all()

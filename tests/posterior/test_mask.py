@@ -64,7 +64,10 @@ def test_saved_and_loaded_in_another_process(mask, tmp_path) -> None:
     mask.save(tmp_path / "mask")
     assert Mask.load(tmp_path / "mask") == mask
     assert [path.name for path in tmp_path.iterdir()] == ["mask"]
-    code = "import sys; from mcdrop.posterior import *; print({k: v.tolist() for k, v in Mask.load(sys.argv[1]).values.items()})"
+    code = (
+        "import sys; from mcdrop.posterior import *; "
+        "print({k: v.tolist() for k, v in Mask.load(sys.argv[1]).values.items()})"
+    )
     there = subprocess.run([sys.executable, "-c", code, tmp_path / "mask"], capture_output=True, text=True, check=True)
     assert there.stdout.strip() == str({name: value.tolist() for name, value in mask.values.items()})
 

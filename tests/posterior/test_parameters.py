@@ -43,7 +43,7 @@ def test_samples_have_the_law() -> None:
 
 
 def test_random_weights_are_random_activations() -> None:
-    """The layer with the weights w' on x is the layer with w on the masked x: the same network, read from both sides."""
+    """The layer with weights w' on x is the layer with w on the masked x: one network, read from both sides."""
     x = torch.randn(5, 3, dtype=torch.float64)
     keep = torch.tensor([True, False, True])
     torch.testing.assert_close(

@@ -1,0 +1,274 @@
+"""The last dropout site in closed form, where what follows it is one linear map that is the output.
+
+There the output is affine in the last mask z, whatever the hidden layer h that the masks before it make:
+y = c_h + sum_j g_j z_j with z_j ~ Bernoulli(1 - p). So its mean and variance over z need no draws, and only the sites
+before are sampled:
+
+    mean      = avg_t E[y | h_t],                             E[y | h_t]   = y at z = 1 - p
+    epistemic = Var_t(E[y | h_t]) + avg_t Var[y | h_t],       Var[y | h_t] = p (1 - p) sum_j g_tj^2
+
+For a linear layer W on h this is p / (1 - p) sum_j W_ij^2 h_tj^2. With no other site both are exact. The distribution
+of y is not Gaussian: quantiles and densities still need draws.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeAlias
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from mcdrop.errors import InputError, UnavailableError
+from mcdrop.posterior import Design, Dropout, Independent
+from mcdrop.prediction import Gaussian, Identity, Likelihood, Moments
+from mcdrop.sampling.output import Output, selector
+from mcdrop.sampling.passes import StochasticPass, _Supplied
+from mcdrop.sampling.plan import Plan
+from mcdrop.sampling.subnetwork import discovered
+from mcdrop.sites import Discovery, Site, Sites, close
+from mcdrop.types import Tree
+
+_Integrate: TypeAlias = Callable[[Callable[[Tensor], Tensor]], tuple[Tensor, Tensor]]
+
+_FAR = 30.0
+"""Masks that stand for evidence lie this far outside of [0, 1] too, so that a kink after the site cannot hide."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClosedHead:
+    """Mean and variance with the last site integrated out; float64, rows first, in the unit of the output.
+
+    Args:
+        site: Name of the last site.
+        between: Moments of E[y | draw] over the draws of the sites before it.
+        within: Var[y | draw] averaged over them, unit squared.
+        aleatoric: Variance of the noise, unit squared; 0 where the likelihood has none.
+    """
+
+    site: str
+    between: Moments
+    within: Float[Tensor, " N *out"]
+    aleatoric: Float[Tensor, " N *out"]
+
+    @property
+    def num_samples(self) -> int:
+        """T, the draws of the sites before the last; 1 where there are none and the result is exact."""
+        return self.between.count
+
+    @property
+    def mean(self) -> Float[Tensor, " N *out"]:
+        """avg_t E[y | h_t]."""
+        return self.between.mean
+
+    @property
+    def epistemic(self) -> Float[Tensor, " N *out"]:
+        """Var_t(E[y | h_t]) + avg_t Var[y | h_t], unbiased; the first is 0 where the last site is the only one.
+
+        Outputs that share units are correlated too; these are the variances of each alone.
+        """
+        return self.within if self.num_samples == 1 else self.between.variance + self.within
+
+    @property
+    def variance(self) -> Float[Tensor, " N *out"]:
+        """epistemic + aleatoric."""
+        return self.epistemic + self.aleatoric
+
+    @property
+    def std(self) -> Float[Tensor, " N *out"]:
+        """sqrt(variance)."""
+        return self.variance.sqrt()
+
+    @property
+    def mc_error(self) -> Float[Tensor, " N *out"]:
+        """Monte Carlo standard error of the mean, from the sites before the last; 0 where there are none."""
+        return torch.zeros_like(self.mean) if self.num_samples == 1 else self.between.mc_error
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("log_prob", "interval", "quantile", "cdf", "samples"):
+            raise UnavailableError(
+                f"{name} was asked of a closed form, which has mean and variance alone. Draws have it: "
+                "mcdrop.predict(...)."
+            )
+        raise AttributeError(f"{type(self).__name__} has no {name}.")
+
+
+def closed_head(
+    model: nn.Module,
+    *args: Any,
+    likelihood: Likelihood,
+    num_samples: int = 100,
+    seed: int = 0,
+    design: Design = Independent(),  # noqa: B008 (frozen)
+    sites: Sites = Sites(),  # noqa: B008 (frozen)
+    output: Output = None,
+    plan: Plan = Plan(),  # noqa: B008 (frozen)
+    **kwargs: Any,
+) -> ClosedHead:
+    """Mean and variance of a regression network with its last dropout site integrated out.
+
+    That the rest of the network is affine in the last mask is established by evidence: the output at a random
+    combination of far-off masks must be the same combination of their outputs.
+
+    Args:
+        model: The network; it is only read. The rows of its inputs and of its output lie on axis 0.
+        *args: Its positional inputs.
+        likelihood: `Gaussian(precision)` or `Identity()`.
+        num_samples: T, draws of the sites before the last; 1 is run where there are none.
+        seed: Of the masks, the same as in `mcdrop.predict`.
+        design: How the draws hang together.
+        sites: The choice among its dropout sites.
+        output: Which part of the model's output is read.
+        plan: How the passes are run.
+        **kwargs: Its keyword inputs.
+
+    Raises:
+        UnavailableError: The last site has no closed form here; says why.
+        InputError: num_samples is no integer >= 1.
+        McdropError: As `mcdrop.predict`.
+
+    Example:
+        >>> model = nn.Sequential(nn.Dropout(0.5), nn.Linear(2, 1, bias=False))
+        >>> _ = nn.init.ones_(model[1].weight)
+        >>> exact = closed_head(model, torch.tensor([[1.0, 3.0]]), likelihood=Identity())
+        >>> exact.mean.item(), exact.epistemic.item()  # p / (1 - p) (1^2 + 3^2)
+        (4.0, 10.0)
+
+    Source:
+        The moments that Wang & Manning 2013, "Fast dropout training", ICML, sec. 2, approximate a layer by; exact here.
+    """
+    if isinstance(num_samples, bool) or not isinstance(num_samples, int) or num_samples < 1:
+        raise InputError(f"num_samples={num_samples!r} was given; expected an integer >= 1.")
+    if not isinstance(likelihood, Gaussian | Identity):
+        raise _refused(f"{type(likelihood).__name__} reads the output through a curve; Gaussian and Identity do not")
+    discovery = discovered(model, args, kwargs, sites, 0)
+    last = discovery.active[-1]
+    posterior = Dropout(seed, design)
+    p = posterior.used_probability(_probability(discovery, last))
+    masks = _OpenAtTheEnd(posterior, last.name)
+    run = StochasticPass(
+        model, args, kwargs, discovery=discovery, sites=sites, masks=masks, shared=True, select=selector(output)
+    )
+    first = _response(run, masks, 0)
+    shape = _masks_of_their_own(last, first)
+    _check_affine(first, shape, last.name)
+    integrate = partial(_integrate, shape=shape, row_axis=_row_axis(last), p=p)
+    draws = num_samples if len(discovery.active) > 1 else 1
+    between, total = Moments.init(design.block_size), torch.zeros((), dtype=torch.float64)
+    chunk = max(1, plan.chunk(discovery.bytes_made) // first(torch.ones(shape))[0].numel())
+    for start in range(0, draws, chunk):
+        mean, within = _averaged(run, masks, integrate, start, min(draws, start + chunk))
+        between, total = between.update(mean.double()), total + within.double().sum(dim=0)
+    average = total / draws
+    noise = torch.zeros_like(average)
+    if isinstance(likelihood, Gaussian):
+        noise = noise + 1 / torch.as_tensor(likelihood.precision, dtype=torch.float64, device=noise.device)
+    return ClosedHead(last.name, between, average, noise)
+
+
+class _OpenAtTheEnd:
+    """Drawn masks at all sites but the last, where the response is asked for."""
+
+    def __init__(self, posterior: Dropout, last: str) -> None:
+        self._posterior = posterior
+        self.used_probability = posterior.used_probability
+        self.last = last
+        self.asked = ""
+
+    def keep(self, site: str, shape: Any, p: float, start: int, stop: int) -> Tensor:
+        self.asked = site
+        return self._posterior.keep(site, shape, p, start, stop)
+
+    def uniform(self, site: str, shape: Any, start: int, stop: int) -> Tensor:
+        self.asked = site
+        return self._posterior.uniform(site, shape, start, stop)
+
+
+def _response(run: StochasticPass, masks: _OpenAtTheEnd, draw: int | Tensor) -> Callable[[Tensor], Tensor]:
+    """The output as a function of the last mask, which need not be 0 or 1, with the others as in one draw."""
+    number = draw if isinstance(draw, Tensor) else torch.tensor(draw)
+
+    def respond(z: Tensor) -> Tensor:
+        def supply(give: Callable[[int, int], Tensor], device: torch.device) -> Tensor:
+            give(0, 0)  # for no draws: to learn which site asks
+            if masks.asked == masks.last:
+                return z.to(device)
+            return _Supplied.apply(number, lambda start, stop: give(start, stop).to(device))
+
+        result: Tree = run(supply)
+        if not isinstance(result, Tensor):
+            raise _refused("the output is no single tensor; output= picks one")
+        return result
+
+    return respond
+
+
+def _probability(discovery: Discovery, last: Site) -> float:
+    if last.p is None:
+        raise _refused(f"the model makes the mask of {last.name} itself")
+    if discovery.native:
+        raise _refused("random operations run with torch's own randomness")
+    if last.row is None or discovery.output_axis != 0:
+        raise _refused(f"the rows do not lie at {last.name} and on axis 0 of the output")
+    return last.p
+
+
+def _row_axis(site: Site) -> int:
+    """The axis of the rows in a mask of the site, as `RowAxis.unit` shapes it."""
+    assert site.row is not None  # checked by _probability
+    return site.row.axis if site.row.outer == site.row.inner == 1 else site.row.axis + 1
+
+
+def _masks_of_their_own(last: Site, respond: Callable[[Tensor], Tensor]) -> tuple[int, ...]:
+    """Shape of the last site's masks with one for each row."""
+    assert last.row is not None  # checked by _probability
+    unit = list(last.row.unit(last.mask_shape))
+    with torch.no_grad():
+        unit[_row_axis(last)] = len(respond(torch.ones(unit, dtype=torch.float64)))
+    return tuple(unit)
+
+
+def _check_affine(respond: Callable[[Tensor], Tensor], shape: tuple[int, ...], name: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    far = _FAR * torch.randn(3, *shape, generator=generator, dtype=torch.float64)
+    with torch.no_grad():
+        combined, straight = respond(far[0] + far[1] - far[2]), respond(far[0]) + respond(far[1]) - respond(far[2])
+    if not close(combined, straight):
+        raise _refused(f"the output is not affine in the mask of {name}, the last site: what follows is no linear map")
+
+
+def _averaged(
+    run: StochasticPass, masks: _OpenAtTheEnd, integrate: _Integrate, start: int, stop: int
+) -> tuple[Tensor, Tensor]:
+    """E[y] and Var[y] over the last mask, for draws `start` .. `stop - 1` of the others: (stop - start, N, *out)."""
+
+    def one(draw: Tensor | int) -> tuple[Tensor, Tensor]:
+        return integrate(_response(run, masks, draw))
+
+    try:
+        return torch.func.vmap(one)(torch.arange(start, stop))
+    except Exception:  # not every model can be vectorised; a fault of its own surfaces in the loop
+        means, spreads = zip(*(one(draw) for draw in range(start, stop)), strict=True)
+        return torch.stack(means), torch.stack(spreads)
+
+
+def _integrate(
+    respond: Callable[[Tensor], Tensor], shape: tuple[int, ...], row_axis: int, p: float
+) -> tuple[Tensor, Tensor]:
+    """E[y] and Var[y] over the last mask, both (N, *out)."""
+    centre = torch.full(shape, 1 - p, dtype=torch.float64)
+    result: Any = torch.func.vjp(respond, centre)  # typed as if it might have a third part
+    mean, pull = result
+    elements = mean[0].numel()
+    directions = torch.eye(elements, dtype=mean.dtype, device=mean.device).view(elements, 1, *mean.shape[1:])
+    # A row's output depends on its own mask alone, so one product serves all rows.
+    (slopes,) = torch.func.vmap(pull)(directions.expand(elements, *mean.shape))
+    squares = slopes.square().movedim(row_axis + 1, 1).flatten(2).sum(dim=2)
+    return mean.detach(), (p * (1 - p) * squares).T.reshape(mean.shape).detach()
+
+
+def _refused(reason: str) -> UnavailableError:
+    return UnavailableError(
+        f"The last site has no closed form here: {reason}. Use draws: mcdrop.predict(...) without a closed form."
+    )

@@ -1,0 +1,203 @@
+"""Monte Carlo dropout: T stochastic passes, read through a likelihood."""
+
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable, Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from mcdrop.errors import InputError
+from mcdrop.posterior import Design, Independent
+from mcdrop.prediction import Likelihood, Prediction, Provenance
+from mcdrop.sampling.batches import Unpack, read_batches
+from mcdrop.sampling.drawing import Drawing, Known, Settings, establish
+from mcdrop.sampling.output import Output, selector
+from mcdrop.sampling.plan import Plan
+from mcdrop.sampling.predictor import Draws, Predictor, Reading
+from mcdrop.sampling.signature import input_kind, model_fingerprint
+from mcdrop.sites import Sites, count_rows
+from mcdrop.tree import map_tensors
+from mcdrop.types import Tree
+
+_CACHE_SIZE = 32
+
+
+class MCDropout(Predictor):
+    """A trained network whose dropout stays on: T sub-networks, one prediction.
+
+    p(y | x) is approximated by (1/T) sum_t p(y | f(x, z_t)) with masks z_t drawn as in training (Gal & Ghahramani 2016,
+    arXiv:1506.02142, eq. 6). Everything else in the model behaves as in evaluation mode, and the model is left as it
+    was. It is held by reference: what is trained later is seen.
+
+    Args:
+        model: The trained network.
+        likelihood: How its output is read: `Categorical()`, `Binary()`, `Gaussian(precision)`,
+            `HeteroscedasticGaussian()`, `Poisson()`, `Identity()`.
+        num_samples: T, the number of passes, >= 1.
+        seed: Of the masks, an integer >= 0. Same seed, same masks, whatever the batch size and the execution. None
+            draws one from torch's global generator, now, so that `torch.manual_seed` reproduces it.
+        shared_masks: Whether the rows of the input share the mask of a pass, so that each pass is one function of the
+            input; False gives every row masks of its own, as training does. The law of one row is the same.
+        batch_dim: Axis of the inputs that holds the rows; None where the whole input is one object (a graph, an
+            unbatched sample).
+        design: How the T masks hang together: `Independent()`, `Antithetic()`, `Stratified(block)`.
+        sites: Which dropout sites take part, and with which p; see `Sites`.
+        plan: How the passes are run; see `Plan`.
+        keep_samples: Whether predictions hold the T outputs. None: where the likelihood needs them for intervals and
+            densities, that is everywhere but for `Categorical` and `Binary`.
+        output: Which part of the model's output is read: a key, an index, or a function of it.
+        grad: Whether results carry gradients.
+
+    Raises:
+        InputError: An argument is of the wrong kind or out of range; when called, no tensor, or no rows.
+        NoSiteError: When called: there is nothing to sample.
+        UncontrolledSiteError: When called: something random cannot be controlled.
+        RowAxisError: When called: it cannot be told where the rows lie, so no mask can be shared.
+        NoSpreadError: When called: all draws are bit-identical although their masks differ.
+
+    Example:
+        >>> import torch, mcdrop
+        >>> from torch import nn
+        >>> model = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Dropout(), nn.Linear(32, 3))
+        >>> mc = mcdrop.MCDropout(model, likelihood=mcdrop.Categorical(), num_samples=50, seed=0)
+        >>> prediction = mc(torch.randn(8, 4))
+        >>> prediction.probs.shape, prediction.mutual_information.shape
+        (torch.Size([8, 3]), torch.Size([8]))
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        likelihood: Likelihood,
+        num_samples: int = 100,
+        seed: int | None = None,
+        shared_masks: bool = True,
+        batch_dim: int | None = 0,
+        design: Design = Independent(),  # noqa: B008 (frozen)
+        sites: Sites = Sites(),  # noqa: B008 (frozen)
+        plan: Plan = Plan(),  # noqa: B008 (frozen)
+        keep_samples: bool | None = None,
+        output: Output = None,
+        grad: bool = False,
+    ) -> None:
+        if not isinstance(model, nn.Module):
+            raise InputError(f"{type(model).__name__} was given as the model; expected a torch.nn.Module.")
+        self._reading = Reading(likelihood, num_samples, keep_samples)
+        for name, value, kind in (("design", design, Design), ("sites", sites, Sites), ("plan", plan, Plan)):
+            if not isinstance(value, kind):
+                raise InputError(f"{name}={value!r} was given; expected a mcdrop.{kind.__name__}.")
+        if seed is None:
+            seed = int(torch.randint(2**62, ()))
+        if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+            raise InputError(f"seed={seed!r} was given; expected an integer >= 0, or None to draw one.")
+        if batch_dim is not None and (isinstance(batch_dim, bool) or not isinstance(batch_dim, int)):
+            raise InputError(f"batch_dim={batch_dim!r} was given; expected an axis, or None for one single row.")
+        self.model = model
+        self._settings = Settings(
+            num_samples, seed, design, shared_masks, batch_dim, sites, plan, grad, selector(output)
+        )
+        self._known: OrderedDict[Hashable, Known] = OrderedDict()
+
+    def __repr__(self) -> str:
+        s = self._settings
+        return (
+            f"MCDropout({type(self.model).__name__}, likelihood={self.likelihood}, num_samples={self.num_samples}, "
+            f"seed={s.seed}, shared_masks={s.shared_masks}, design={s.design})"
+        )
+
+    @property
+    def seed(self) -> int:
+        """The seed of the masks."""
+        return self._settings.seed
+
+    def clear(self) -> None:
+        """Forgets what was established about the model; the next call looks again."""
+        self._known.clear()
+
+    def _batches(
+        self, loader: Iterable[Any], unpack: Unpack | None
+    ) -> Iterator[tuple[tuple[Any, ...], dict[str, Any], Tree, int]]:
+        if self._settings.batch_dim is None:
+            raise InputError("A loader was given with batch_dim=None: call mc(x) for each single object instead.")
+        row = 0
+        device = next((tensor.device for tensor in (*self.model.parameters(), *self.model.buffers())), None)
+        for args, kwargs, target in read_batches(self.model.forward, loader, unpack, name=type(self.model).__name__):
+            if device is not None:
+                args, kwargs = map_tensors(lambda tensor: tensor.to(device), (args, kwargs))
+            yield args, kwargs, target, row
+            row += count_rows((args, kwargs), self._settings.batch_dim)
+
+    def _draws(self, args: tuple[Any, ...], kwargs: dict[str, Any], first_row: int) -> Draws:
+        settings = self._settings
+        rows = 1 if settings.batch_dim is None else count_rows((args, kwargs), settings.batch_dim)
+        key = (model_fingerprint(self.model), input_kind((args, kwargs), settings.batch_dim, rows))
+        known = self._known.get(key)
+        if known is None:
+            known = establish(self.model, args, kwargs, settings)
+            self._known[key] = known
+            while len(self._known) > _CACHE_SIZE:
+                self._known.popitem(last=False)
+        return _Passes(Drawing(self.model, args, kwargs, known=known, settings=settings, first_row=first_row), settings)
+
+
+class _Passes(Draws):
+    """The passes of a network, with the words that say what was run."""
+
+    def __init__(self, drawing: Drawing, settings: Settings) -> None:
+        self._drawing = drawing
+        self._settings = settings
+
+    @property
+    def block_size(self) -> int:
+        return self._settings.design.block_size
+
+    @property
+    def provenance(self) -> Provenance:
+        return Provenance(
+            num_samples=self._settings.num_samples,
+            seed=self._settings.seed,
+            design=repr(self._settings.design),
+            block_size=self.block_size,
+            shared_masks=self._drawing.shared,
+            execution=self._drawing.execution,
+        )
+
+    def __iter__(self) -> Iterator[Tree]:
+        return iter(self._drawing)
+
+
+def predict(
+    model: nn.Module,
+    *args: Any,
+    likelihood: Likelihood,
+    num_samples: int = 100,
+    seed: int | None = None,
+    **kwargs: Any,
+) -> Prediction:
+    """One prediction in one call: `MCDropout(model, likelihood=..., num_samples=..., seed=...)(*args, **kwargs)`.
+
+    Args:
+        model: The trained network.
+        *args: Its positional inputs.
+        likelihood: How its output is read.
+        num_samples: T, the number of passes, >= 1.
+        seed: Of the masks; None draws one from torch's global generator.
+        **kwargs: Options of `MCDropout` by their names; everything else is a keyword input of the model.
+
+    Raises:
+        McdropError: As `MCDropout` and calling it.
+
+    Example:
+        >>> import torch, mcdrop
+        >>> from torch import nn
+        >>> model = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Dropout(), nn.Linear(32, 3))
+        >>> prediction = mcdrop.predict(model, torch.randn(8, 4), likelihood=mcdrop.Categorical(), seed=0)
+        >>> prediction.predictive_entropy.shape
+        torch.Size([8])
+    """
+    names = ("shared_masks", "batch_dim", "design", "sites", "plan", "keep_samples", "output", "grad")
+    options = {name: kwargs.pop(name) for name in names if name in kwargs}
+    mc = MCDropout(model, likelihood=likelihood, num_samples=num_samples, seed=seed, **options)
+    return mc(*args, **kwargs)
