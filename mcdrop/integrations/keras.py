@@ -6,7 +6,7 @@ are to be told, and run with the values of the model's own weights. The model it
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -27,7 +27,8 @@ def as_module(model: Any) -> "KerasModule":
     `AlphaDropout` and `GaussianDropout` with torch's operations, and layers that draw masks themselves (the `dropout=`
     of recurrent and attention layers) told `training=True`. So are layers of your own that take `training`, since what
     they do with it cannot be seen. All others are told `training=False`: batch normalisation keeps its statistics,
-    additive noise and augmentation are off. Weights are read anew in each pass, so that later training is seen.
+    additive noise and augmentation are off. Weights are read anew in each pass, so that later training is seen; layers
+    and rates are those of now.
 
     Args:
         model: A `keras.Model`, Sequential or functional, built, with layers that their configuration can rebuild.
@@ -106,7 +107,6 @@ class _Twin:
             raise InputError(f"{type(model).__name__} was given; expected a keras.Model.")
         if not model.built:
             raise InputError(f"The model {model.name} is not built yet: call it once on an input.")
-        self._model = model
         self._copy = _rebuilt(model)
         self._pairs = list(zip(self._copy.weights, model.weights, strict=True))
         self.on: dict[str, Any] = {}
@@ -267,9 +267,7 @@ def _stand_in(layer: Any) -> nn.Module:
 
 
 def _free_name(name: str, taken: dict[str, Any]) -> str:
-    def candidates() -> Iterator[str]:
-        clean = name.replace(".", "_")
-        yield clean
-        yield from (f"{clean}_{number}" for number in range(1, len(taken) + 2))
-
-    return next(candidate for candidate in candidates() if candidate not in taken)
+    """The layer's name, numbered where two layers share it or a `ModuleDict` cannot take it."""
+    plain = name.replace(".", "_")
+    candidates = (plain, *(f"{plain}_{number}" for number in range(1, len(taken) + 2)))
+    return next(word for word in candidates if word not in taken and not hasattr(nn.ModuleDict, word))

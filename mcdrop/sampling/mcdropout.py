@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mcdrop.errors import InputError
-from mcdrop.posterior import Design, Independent
+from mcdrop.posterior import Design, Independent, Mask
 from mcdrop.prediction import Likelihood, Prediction, Provenance
 from mcdrop.sampling.batches import Unpack, read_batches
 from mcdrop.sampling.drawing import Drawing, Known, Settings, establish
@@ -16,6 +16,7 @@ from mcdrop.sampling.output import Output, selector
 from mcdrop.sampling.plan import Plan
 from mcdrop.sampling.predictor import Draws, Predictor, Reading
 from mcdrop.sampling.signature import input_kind, model_fingerprint
+from mcdrop.sampling.subnetwork import mask_of_draw
 from mcdrop.sites import Sites, count_rows
 from mcdrop.tree import map_tensors
 from mcdrop.types import Tree
@@ -99,6 +100,7 @@ class MCDropout(Predictor):
             num_samples, seed, design, shared_masks, batch_dim, sites, plan, grad, selector(output)
         )
         self._known: OrderedDict[Hashable, Known] = OrderedDict()
+        self._last: Known | None = None
 
     def __repr__(self) -> str:
         s = self._settings
@@ -112,9 +114,31 @@ class MCDropout(Predictor):
         """The seed of the masks."""
         return self._settings.seed
 
+    def masks(self, t: int) -> Mask:
+        """The mask of draw t for the kind of input that was predicted last: one sub-network, as a value.
+
+        Args:
+            t: Number of the draw, from 0 to T - 1.
+
+        Raises:
+            UnavailableError: Nothing was predicted yet; or every row has masks of its own.
+            InputError: t is no such number.
+
+        Example:
+            >>> import torch, mcdrop
+            >>> from torch import nn
+            >>> model = nn.Sequential(nn.Linear(4, 32), nn.ReLU(), nn.Dropout(), nn.Linear(32, 3))
+            >>> mc = mcdrop.MCDropout(model, likelihood=mcdrop.Categorical(), num_samples=50, seed=0)
+            >>> _ = mc(torch.randn(8, 4))
+            >>> mc.masks(7).num_units, 0 < mc.masks(7).num_kept < 32
+            (32, True)
+        """
+        return mask_of_draw(self._last, self._settings, t)
+
     def clear(self) -> None:
         """Forgets what was established about the model; the next call looks again."""
         self._known.clear()
+        self._last = None
 
     def _batches(
         self, loader: Iterable[Any], unpack: Unpack | None
@@ -139,6 +163,7 @@ class MCDropout(Predictor):
             self._known[key] = known
             while len(self._known) > _CACHE_SIZE:
                 self._known.popitem(last=False)
+        self._last = known
         return _Passes(Drawing(self.model, args, kwargs, known=known, settings=settings, first_row=first_row), settings)
 
 

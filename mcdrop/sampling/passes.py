@@ -155,7 +155,7 @@ def run_vectorised(run: StochasticPass, start: int, stop: int, repeat: bool = Fa
         nonlocal picked
 
         def supply(give: Callable[[int, int], Tensor], device: torch.device) -> Tensor:
-            return _Supplied.apply(draw, lambda first, last: give(first, last).to(device))
+            return Supplied.apply(draw, lambda first, last: give(first, last).to(device))
 
         picked = run(supply, repeat)
         return tuple(tensors(picked))
@@ -164,7 +164,7 @@ def run_vectorised(run: StochasticPass, start: int, stop: int, repeat: bool = Fa
     return map_tensors(lambda _: next(outputs), picked)
 
 
-class _Supplied(torch.autograd.Function):
+class Supplied(torch.autograd.Function):
     """Something supplied for one draw, whose rule under vmap supplies it for all mapped draws at once.
 
     So a site's masks are drawn when the pass reaches it, in a shape known only then, and are never copied.

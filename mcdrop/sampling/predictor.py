@@ -72,7 +72,13 @@ class Draws(ABC):
 
 
 class Predictor(ABC):
-    """Something that answers one input with T draws, and what can be asked of it. Subclasses are final."""
+    """Something that answers one input with T draws, and what can be asked of it. Subclasses are final.
+
+    Example:
+        >>> import mcdrop
+        >>> issubclass(mcdrop.MCDropout, Predictor)
+        True
+    """
 
     _reading: Reading
 

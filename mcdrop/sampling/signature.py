@@ -51,4 +51,9 @@ def input_kind(inputs: Tree, batch_dim: int | None, rows: int) -> Hashable:
 
     # The repr carries what is no tensor too: a flag may steer the forward. One row does not tell how several are folded
     # into an axis.
-    return repr(map_tensors(kind, inputs)), rows > 1, torch.is_autocast_enabled("cpu"), torch.is_autocast_enabled("cuda")
+    return (
+        repr(map_tensors(kind, inputs)),
+        rows > 1,
+        torch.is_autocast_enabled("cpu"),
+        torch.is_autocast_enabled("cuda"),
+    )

@@ -24,7 +24,7 @@ from mcdrop.errors import InputError, UnavailableError
 from mcdrop.posterior import Design, Dropout, Independent
 from mcdrop.prediction import Gaussian, Identity, Likelihood, Moments
 from mcdrop.sampling.output import Output, selector
-from mcdrop.sampling.passes import StochasticPass, _Supplied
+from mcdrop.sampling.passes import StochasticPass, Supplied
 from mcdrop.sampling.plan import Plan
 from mcdrop.sampling.subnetwork import discovered
 from mcdrop.sites import Discovery, Site, Sites, close
@@ -194,7 +194,7 @@ def _response(run: StochasticPass, masks: _OpenAtTheEnd, draw: int | Tensor) -> 
             give(0, 0)  # for no draws: to learn which site asks
             if masks.asked == masks.last:
                 return z.to(device)
-            return _Supplied.apply(number, lambda start, stop: give(start, stop).to(device))
+            return Supplied.apply(number, lambda start, stop: give(start, stop).to(device))
 
         result: Tree = run(supply)
         if not isinstance(result, Tensor):

@@ -7,8 +7,8 @@ import mcdrop
 from mcdrop.errors import InputError, UnavailableError
 from mcdrop.noise import used_probability
 from mcdrop.posterior import Stratified
-from mcdrop.sampling.closed_head import closed_head
 from mcdrop.sampling.enumerated import forest
+from mcdrop.sampling.last_site import closed_head
 from tests.networks import MLP, Encoder, trained_looking
 
 
