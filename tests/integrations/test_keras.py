@@ -141,6 +141,14 @@ def test_sites_are_named_as_in_the_model_and_hold_what_mcdropout_promises() -> N
     torch.testing.assert_close(vectorised.probs[3:], part.probs, rtol=1e-5, atol=1e-6)
 
 
+def test_names_that_two_layers_share_or_torch_has_taken() -> None:
+    x = keras.Input((6,))
+    inner = [keras.Sequential([keras.Input((6,)), layers.Dropout(P, name=name)]) for name in ("drop", "drop", "items")]
+    module = as_module(keras.Model(x, inner[2](inner[1](inner[0](x)))))
+    assert list(module.layers) == ["drop", "drop_1", "items_1"]
+    assert str(mcdrop.audit(module, inputs(6))).startswith("KerasModule: 3 dropout sites")
+
+
 class Residual(layers.Layer):
     """A layer as users write them, with dropout and batch normalisation inside."""
 
