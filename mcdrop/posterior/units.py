@@ -41,14 +41,19 @@ class Units:
 def units_of(discovery: Discovery) -> dict[str, Units]:
     """The variables that the rows of an input share, by site in order of execution; sites with p = 0 have none.
 
+    Where each step of packed sequences has a mask of its own, each is a site: "path:lstm[0]" and so on.
+
     Args:
         discovery: Of the model, with the rows' axes established.
     """
-    return {
-        site.name: Units(tuple(site.mask_shape if site.row is None else site.row.unit(site.mask_shape)), site.p)
-        for site in discovery.sites
-        if site.chosen and site.p != 0
-    }
+    units: dict[str, Units] = {}
+    for site in discovery.active:
+        shape = tuple(site.mask_shape if site.row is None else site.row.unit(site.mask_shape))
+        if site.stepwise:
+            units |= {f"{site.name}[{step}]": Units(shape[1:], site.p) for step in range(shape[0])}
+        else:
+            units[site.name] = Units(shape, site.p)
+    return units
 
 
 def check_same(expected: Mapping[str, Units], found: Mapping[str, Units]) -> None:

@@ -16,6 +16,8 @@ from mcdrop.sites import Discovery, Sites, close, count_rows, discover, preserve
 from mcdrop.tree import map_tensors, tensors
 from mcdrop.types import Tree
 
+_FURTHER = 64
+"""Passes after which draws that all agree are no accident."""
 _GLOBAL = threading.Lock()
 _VECTORISED, _REPEATED = "vectorised", "vectorised, inputs repeated"
 
@@ -178,6 +180,22 @@ class Drawing:
                 randomness.reseed_host(self._settings.seed, draw)
             return run_loop(self._run, draw, draw + 1)
 
+    def _further_draws_agree(self, total: int) -> bool:
+        """Whether draws whose masks the model makes itself agree in further passes too: few coins agree by chance."""
+        discovery = self._known.discovery
+        if not (discovery.native or discovery.host_decides or self._masks.unseen):
+            return False
+        with torch.no_grad():
+            one = self._one(0)
+            further = (self._one(total + draw) for draw in range(_FURTHER))
+            return all(
+                torch.equal(new, old) for draw in further for new, old in zip(tensors(draw), tensors(one), strict=True)
+            )
+
+    def _one(self, draw: int) -> Tree:
+        discovery = self._known.discovery
+        return self._seeded(draw) if discovery.native or discovery.host_decides else run_loop(self._run, draw, draw + 1)
+
     def _explain_no_spread(self, total: int) -> None:
         asked = self._masks.asked
         certain = [name for name, (_, p) in asked.items() if p == 1]
@@ -186,7 +204,7 @@ class Drawing:
                 f"Every site that ran has p = 1 ({', '.join(certain)}): it drops everything, so all draws are alike. "
                 "Give it p < 1, or choose another with Sites(p=...)."
             )
-        if self._known.discovery.native or self._masks.differ(total):
+        if self._masks.differ(total) or self._further_draws_agree(total):
             raise NoSpreadError(
                 f"All {total} draws of all rows are bit-identical although the masks at {', '.join(asked)} "
                 "differ. Either (a) what is masked is zero for these inputs, (b) it does not reach the output that is "
@@ -210,11 +228,16 @@ class _Remembered:
         self.asked[site] = (tuple(shape), None)
         return self._posterior.uniform(site, shape, start, stop)
 
+    @property
+    def unseen(self) -> bool:
+        """Whether some site makes its mask itself, of numbers that always differ."""
+        return any(p is None for _, p in self.asked.values())
+
     def differ(self, total: int) -> bool:
-        """Whether any site's masks differ between the first `total` draws (what a site draws itself always does)."""
+        """Whether the masks of a site that does not make them itself differ between the first `total` draws."""
         for site, (shape, p) in self.asked.items():
             if p is None:
-                return True
+                continue
             first = self._posterior.keep(site, shape, p, 0, 1)
             later = (self._posterior.keep(site, shape, p, draw, draw + 1) for draw in range(1, total))
             if not all(torch.equal(mask, first) for mask in later):

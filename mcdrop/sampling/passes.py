@@ -66,6 +66,9 @@ class StochasticPass:
         self._given = (args, kwargs)
         self._sites = {site.name: site for site in discovery.sites}
         self._native = discovery.native
+        self._unused = discovery.unused
+        self._all_sites = sites == Sites()
+        self._rows_share = shared and any(site.row is not None for site in discovery.sites)
         self._other_p = sites.p is not None
         self._shared = shared
         self.masks = masks
@@ -91,22 +94,32 @@ class StochasticPass:
     def _mask(self, supply: Supply, name: str, call: Call, frame: FrameType) -> Tensor | None:
         if not call.training:
             return None
-        site = self._known(name)
+        site = self._sites.get(name) or self._late(name, call)
         p = call.p if site.p is None or not self._other_p else site.p
         if not site.chosen or p == 0:
             return call.input
         row = site.row if self._shared else None
         shape = call.mask_shape if row is None else row.unit(call.mask_shape)
-        keep = supply(lambda start, stop: self.masks.keep(name, shape, p, start, stop), call.input.device)
+        keep = self._keep(supply, name, shape, p, call)
         used = self.masks.used_probability(p)
         if row is None:
             return call.apply(call.input, keep, used)
         return row.fold(call.apply(row.unfold(call.input), keep, used))
 
+    def _keep(self, supply: Supply, name: str, shape: Sequence[int], p: float, call: Call) -> Tensor:
+        def one(site: str, shape: Sequence[int]) -> Tensor:
+            return supply(lambda start, stop: self.masks.keep(site, shape, p, start, stop), call.input.device)
+
+        if not call.stepwise:
+            return one(name, shape)
+        return torch.stack([one(f"{name}[{step}]", shape[1:]) for step in range(shape[0])])
+
     def _draw(self, supply: Supply, name: str, call: RandomCall, frame: FrameType) -> Tensor | None:
         if self._native and name not in self._sites:
             return None
-        site = self._known(name)
+        if name in self._unused:
+            return call.mean()
+        site = self._sites.get(name) or self._late(name, None)
         row = site.row if self._shared else None
         shape = call.shape if row is None else row.unit(call.shape)
         uniform = supply(lambda start, stop: self.masks.uniform(name, shape, start, stop), call.device)
@@ -114,14 +127,16 @@ class StochasticPass:
             uniform = row.spread(uniform, call.shape)
         return call.value(uniform)
 
-    def _known(self, name: str) -> Site:
-        site = self._sites.get(name)
-        if site is None:
+    def _late(self, name: str, call: Call | None) -> Site:
+        """A site that did not run when the sites were established, because the forward depends on values."""
+        if call is None or self._rows_share or not self._all_sites:
             raise UncontrolledSiteError(
-                f"Site {name} did not run when the model's sites were established: the forward depends on values. Call "
-                "clear(), then call first with an input that reaches that site."
+                f"Site {name} did not run when the model's sites were established: the forward depends on values. Its "
+                "rows cannot be told any more: pass shared_masks=False, or batch_dim=None where the whole input is one "
+                "row (and no Sites)."
             )
-        return site
+        path, law = name.split(":")[0], call.law
+        return Site(name, path, "", call.operation, law, call.p, call.mask_shape, None, "", False, "met in a pass")
 
 
 def run_loop(run: StochasticPass, start: int, stop: int) -> Tree:

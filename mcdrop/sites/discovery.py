@@ -10,16 +10,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import fx, nn
 
 from mcdrop.errors import InputError, RowAxisError
 from mcdrop.sites.intercept import Place
 from mcdrop.sites.observe import Draw, Observation, Seen, observe
-from mcdrop.sites.rows import Profile, count_rows, output_rows, row_axis, with_last_row_in_front
+from mcdrop.sites.rows import Profile, count_rows, output_rows, row_axis, with_row_in_front
 from mcdrop.sites.select import Named, Sites
 from mcdrop.sites.site import HOST_OPERATIONS, Discovery, Site, Uncontrolled
 from mcdrop.sites.switch import Reader, is_dropout_layer
 from mcdrop.sites.uses import COIN
+from mcdrop.tree import tensors
 
 _TINY = 1e-9
 _HOST_TRIALS = 32
@@ -62,9 +64,9 @@ def discover(
     output_axis = None
     if batch_dim is not None and not search.native:
         found, output_axis = _with_rows(search, found, batch_dim)
-    return Discovery(
-        tuple(found), tuple(off), uncontrolled, frozenset(search.on), search.native, output_axis, base.bytes_made
-    )
+    unused = search.unused - {site.name for site in found}
+    on = frozenset(search.on)
+    return Discovery(tuple(found), tuple(off), uncontrolled, on, unused, search.native, output_axis, base.bytes_made)
 
 
 class _Search:
@@ -84,7 +86,12 @@ class _Search:
         self.on: dict[Reader, None] = {}
         self.off: list[str] = []
         self.queue = list(self.base.readers)
-        unknown = [str(seen) for seen in self.base.seen if seen.training and not seen.is_dropout]
+        self.unused = self._unused()
+        unknown = [
+            str(seen)
+            for seen in self.base.seen
+            if seen.training and not seen.is_dropout and seen.name not in self.unused
+        ]
         unknown += [str(draw) for draw in self.base.draws]
         unknown += [f"{seen}, which is not chosen," for seen in self.base.seen if seen.is_dropout and self._left(seen)]
         self.native = sites.uncontrolled == "native" and bool(unknown)
@@ -92,10 +99,19 @@ class _Search:
             Uncontrolled(what, "it draws in evaluation mode too", None) for what in unknown if not self.native
         ]
         self._always_on = {
-            seen.name for seen in self.base.seen if seen.training and not is_dropout_layer(seen.place.owner)
+            seen.name for seen in self.base.seen if seen.is_dropout and not is_dropout_layer(seen.place.owner)
         }
         self._evidence: dict[str, str] = {}
         self._left_off: list[Named] = []
+
+    def _unused(self) -> frozenset[str]:
+        """Names of the draws on which nothing depends while no reader is on: two quantiles give the same output."""
+        names = frozenset(seen.name for seen in self.base.seen if seen.is_unused)
+        if not names:
+            return names
+        low, high = (tensors(observe(*self.inputs, quantile=quantile).output) for quantile in (_TINY, 1 - _TINY))
+        same = len(low) == len(high) and all(torch.equal(a, b) for a, b in zip(low, high, strict=True))
+        return names if same else frozenset()
 
     def try_reader(self, reader: Reader) -> None:
         """Tells one more reader True and decides by what that changes."""
@@ -182,6 +198,7 @@ class _Search:
                 always_on=seen.name in self._always_on,
                 established=self._established(seen),
                 chosen=place in chosen or seen.p is None,
+                stepwise=seen.stepwise,
             )
             for place, seen in enumerate(on)
         ]
@@ -215,12 +232,15 @@ def _decision(draw: Draw) -> Seen:
 
 
 def _grown(before: Seen | None, now: Seen) -> bool:
-    """Whether an operation is new, or nearer to dropping something: its flag has come on, or its p above 0.
+    """Whether an operation is new, or nearer to dropping something: its flag has come on, its p above 0, or what it
+    draws is used now.
 
     A probability written `p if self.training else 0.0` beside a flag read elsewhere needs both readers, one at a time.
     """
     if before is None:
         return now.training or bool(now.p)
+    if before.is_unused and not now.is_unused:
+        return True
     return (now.training and not before.training) or (bool(now.p) and not before.p)
 
 
@@ -234,6 +254,8 @@ def _side_effect(base: Observation, flipped: Observation) -> str:
         return f"the model raises {type(flipped.error).__name__}: {flipped.error}"
     if flipped.buffers_changed:
         return "buffers (running statistics, say) change"
+    if flipped.batch_statistics > base.batch_statistics:
+        return "a normalisation uses the statistics of the batch"
     if flipped.structure != base.structure:
         return f"the output is {flipped.structure} instead of {base.structure}"
     return ""
@@ -256,8 +278,11 @@ def _unreachable(base: Observation) -> list[Uncontrolled]:
 def _with_rows(search: _Search, found: list[Site], batch_dim: int) -> tuple[list[Site], int | None]:
     model, args, kwargs = search.inputs
     rows = search.rows
-    more_args, more_kwargs = with_last_row_in_front((args, kwargs), batch_dim)
-    more = observe(model, more_args, more_kwargs, search.on, rows=rows + 1, host_seed=search.host_seed)
+    for front in (rows - 1, 0):
+        more_args, more_kwargs = with_row_in_front((args, kwargs), batch_dim, front)
+        more = observe(model, more_args, more_kwargs, search.on, rows=rows + 1, host_seed=search.host_seed)
+        if more.error is None:
+            break
     if more.error is not None:
         raise RowAxisError(
             f"The rows of the input cannot be told: on one row more the model raised {type(more.error).__name__}: "
@@ -271,9 +296,9 @@ def _with_rows(search: _Search, found: list[Site], batch_dim: int) -> tuple[list
             f"With one row more, other dropout operations run ({names}), so no mask can be shared by the rows. Pass "
             "shared_masks=False, or batch_dim=None where the whole input is one row."
         )
-    axis = output_rows(search.base.output, more.output, rows)
+    axis = output_rows(search.base.output, more.output, rows, front)
     placed = [
-        replace(site, row=row_axis(site.name, before[site.name].profile, after[site.name].profile, rows))
+        replace(site, row=row_axis(site.name, before[site.name].profile, after[site.name].profile, rows, front))
         if site.chosen and site.p != 0 and site.name in before
         else site
         for site in found

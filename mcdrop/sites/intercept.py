@@ -105,8 +105,8 @@ class Interception(TorchFunctionMode):
         elif func is F.scaled_dot_product_attention and dropout_probability(*args, **kwargs) > 0:
             return attend(partial(self._masked, frame), *args, **kwargs)
         layers = read_layers(func, args, kwargs)
-        if layers is not None and layers.drops:
-            return layers.run(partial(self._masked, frame))
+        if layers is not None:  # without dropout too: vmap has no rule for these functions
+            return layers.run(partial(self._masked, frame) if layers.drops else lambda call: call.input)
         random = read_random(func, args, kwargs)
         if random is not None:
             drawn = self._on_random(self._name(random.operation, frame), random, frame)

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mcdrop.sites.drawn import RandomCall
@@ -22,6 +23,14 @@ from mcdrop.sites.switch import Reader, Switch
 from mcdrop.sites.uses import FACTOR, NOISE, REPLACEMENT, Uses
 from mcdrop.tree import describe, map_tensors, tensors
 from mcdrop.types import Tree
+
+_NORMALISATIONS = {
+    F.batch_norm: "training",
+    torch.batch_norm: "training",
+    F.instance_norm: "use_input_stats",
+    torch.instance_norm: "use_input_stats",
+}
+"""Operations that use the batch's statistics or the running ones; the name of the sixth argument, which decides."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,7 @@ class Seen:
         mask_shape: Shape of the mask, or of what is drawn.
         profile: What is remembered of its input.
         uses: What became of the numbers drawn (see `uses`); None for a dropout operation.
+        stepwise: Whether each step of packed sequences has a mask of its own (see `Call`).
     """
 
     name: str
@@ -49,11 +59,17 @@ class Seen:
     mask_shape: tuple[int, ...]
     profile: Profile
     uses: frozenset[str] | None = None
+    stepwise: bool = False
 
     @property
     def is_dropout(self) -> bool:
         """Whether it is on, and dropout: by its name, or because the numbers became a factor and nothing else."""
         return self.training and (self.uses is None or self.uses == {FACTOR})
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether the numbers were drawn and nothing was seen to become of them."""
+        return self.uses is not None and not self.uses
 
     @property
     def is_noise(self) -> bool:
@@ -98,6 +114,7 @@ class Observation:
         output: What the model returned; None when it raised.
         error: What it raised.
         bytes_made: Size of all results of its operations, in bytes.
+        batch_statistics: How many of its operations normalised by the statistics of the batch.
         ran: Paths of the modules whose operations ran, where they were asked for.
     """
 
@@ -108,6 +125,7 @@ class Observation:
     output: Tree
     error: Exception | None
     bytes_made: int
+    batch_statistics: int
     ran: frozenset[str]
 
     @property
@@ -183,6 +201,7 @@ class _Watcher:
         self._uses = Uses()
         self._ran: set[str] = set()
         self._made = 0
+        self._batch_statistics = 0
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observation:
         """The pass on these inputs."""
@@ -203,12 +222,14 @@ class _Watcher:
             output=output,
             error=error,
             bytes_made=self._made,
+            batch_statistics=self._batch_statistics,
             ran=frozenset(self._ran),
         )
 
     def _on_call(self, name: str, call: Call, frame: FrameType) -> Tensor:
         place, profile = place_of(self._shadow, frame, source=True), Profile.of(call.input, self._rows)
-        self._seen.append(Seen(name, place, call.operation, call.law, call.p, call.training, call.mask_shape, profile))
+        seen = Seen(name, place, call.operation, call.law, call.p, call.training, call.mask_shape, profile)
+        self._seen.append(replace(seen, stepwise=call.stepwise))
         return call.input
 
     def _on_random(self, name: str, call: RandomCall, frame: FrameType) -> Tensor | None:
@@ -227,6 +248,9 @@ class _Watcher:
         self._uses.follow(operation, args, kwargs, result)
         if isinstance(result, Tensor):
             self._made += result.numel() * result.element_size()
+        flag = _NORMALISATIONS.get(operation)
+        if flag is not None:
+            self._batch_statistics += bool(kwargs.get(flag, args[5] if len(args) > 5 else False))
         if self._note_modules:
             self._ran.add(place_of(self._shadow, frame, source=False).path)
         self._look(getattr(operation, "__name__", str(operation)), frame)

@@ -29,6 +29,8 @@ class Call:
         inplace: Whether the input is to be overwritten.
         whole_channels: Whether the mask has one value for each row and channel (the first two axes).
         keeps_moments: Whether it is alpha dropout, which keeps mean and variance of SELU activations.
+        stepwise: Whether the first axis counts the steps of packed sequences, of which a shorter batch has fewer: the
+            mask of a step must not depend on how many there are.
     """
 
     operation: str
@@ -38,6 +40,7 @@ class Call:
     inplace: bool
     whole_channels: bool
     keeps_moments: bool
+    stepwise: bool = False
 
     @property
     def active(self) -> bool:

@@ -74,7 +74,7 @@ class Layers:
         steps = torch.cat([torch.full((size,), step) for step, size in enumerate(sizes)]).to(output.device)
         rows = torch.cat([torch.arange(size) for size in sizes]).to(output.device)
         padded = output.new_zeros(len(sizes), sizes[0], output.shape[-1]).index_put((steps, rows), output)
-        return masked(Call(name, padded, self.p, True, False, False, False))[steps, rows]
+        return masked(Call(name, padded, self.p, True, False, False, False, stepwise=True))[steps, rows]
 
     def one_layer(self, folded: int, num_states: int, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """One layer for a batch that holds every row `folded` times."""

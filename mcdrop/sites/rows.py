@@ -1,9 +1,9 @@
 """Which axis of a site holds the rows of the input, established by evidence.
 
-The model runs on N rows and on N + 1 rows, the last row put in front once more. An axis whose size grows from k N to
-k (N + 1) holds the rows; where k > 1 (attention heads, tokens or windows folded into the batch) the values tell whether
-they lie row by row or interleaved. The same two passes show whether rows influence each other: then no mask may be
-shared by "rows", because they are parts of one whole.
+The model runs on N rows and on N + 1 rows, one of them put in front once more (the last, or the first where the model
+wants its rows sorted). An axis whose size grows from k N to k (N + 1) holds the rows; where k > 1 (attention heads,
+tokens or windows folded into the batch) the values tell whether they lie row by row or interleaved. The same two passes
+show whether rows influence each other: then no mask may be shared by "rows", because they are parts of one whole.
 """
 
 from collections.abc import Sequence
@@ -103,20 +103,27 @@ def count_rows(inputs: Tree, batch_dim: int) -> int:
     return found[0].shape[batch_dim]
 
 
-def with_last_row_in_front(inputs: Tree, batch_dim: int) -> Tree:
-    """The input with its last row put in front once more: N + 1 rows."""
+def with_row_in_front(inputs: Tree, batch_dim: int, row: int) -> Tree:
+    """The input with one of its rows put in front once more: N + 1 rows."""
     rows = count_rows(inputs, batch_dim)
 
     def extend(tensor: Tensor) -> Tensor:
         if not -tensor.ndim <= batch_dim < tensor.ndim or tensor.shape[batch_dim] != rows:
             return tensor
-        return torch.cat([tensor.narrow(batch_dim, rows - 1, 1), tensor], dim=batch_dim)
+        return torch.cat([tensor.narrow(batch_dim, row, 1), tensor], dim=batch_dim)
 
     return map_tensors(extend, inputs)
 
 
-def row_axis(name: str, before: Profile, after: Profile, rows: int) -> RowAxis | None:
+def row_axis(name: str, before: Profile, after: Profile, rows: int, front: int) -> RowAxis | None:
     """The row axis of one site from its profiles at N and N + 1 rows; None when its input does not depend on N.
+
+    Args:
+        name: Of the site.
+        before: Its profile at N rows.
+        after: Its profile with one of them in front once more.
+        rows: N.
+        front: Which one.
 
     Raises:
         RowAxisError: Several axes grow, or one grows by something else than its share, or the values fit no layout or
@@ -137,7 +144,7 @@ def row_axis(name: str, before: Profile, after: Profile, rows: int) -> RowAxis |
         return layouts[0]  # in whatever order, which packing may change
     if axis not in before.sums:
         raise RowAxisError(_cannot_tell(name, "its values do not tell how the rows are folded into that axis"))
-    fitting = [layout for layout in layouts if _agrees(layout, before.sums[axis], after.sums[axis], rows)]
+    fitting = [layout for layout in layouts if _agrees(layout, before.sums[axis], after.sums[axis], rows, front)]
     if not fitting:
         raise RowAxisError(_cannot_tell(name, "no layout of its rows explains how its input changes with one row more"))
     if len(fitting) > 1:
@@ -145,9 +152,9 @@ def row_axis(name: str, before: Profile, after: Profile, rows: int) -> RowAxis |
     return fitting[0]
 
 
-def _agrees(layout: RowAxis, old: Tensor, new: Tensor, rows: int) -> bool:
+def _agrees(layout: RowAxis, old: Tensor, new: Tensor, rows: int, front: int) -> bool:
     old, new = old.view(layout.outer, rows, layout.inner), new.view(layout.outer, rows + 1, layout.inner)
-    return close(new[:, 1:], old) and close(new[:, 0], old[:, -1])
+    return close(new[:, 1:], old) and close(new[:, 0], old[:, front])
 
 
 def _cannot_tell(name: str, reason: str) -> str:
@@ -166,7 +173,7 @@ def close(first: Tensor, second: Tensor) -> bool:
     return torch.allclose(first, second, rtol=0, atol=tolerance * scale, equal_nan=True)
 
 
-def output_rows(before: Tree, after: Tree, rows: int) -> int | None:
+def output_rows(before: Tree, after: Tree, rows: int, front: int) -> int | None:
     """The axis of the output's first tensor that holds the rows; None when none grew.
 
     Raises:
@@ -181,7 +188,7 @@ def output_rows(before: Tree, after: Tree, rows: int) -> int | None:
             unchanged = axis is not None or close(new, old)
         else:
             unchanged = close(new.narrow(axis, 1, rows), old) and close(
-                new.narrow(axis, 0, 1), old.narrow(axis, rows - 1, 1)
+                new.narrow(axis, 0, 1), old.narrow(axis, front, 1)
             )
         if not unchanged:
             raise RowAxisError(

@@ -62,7 +62,7 @@ class Shadow:
     def buffers_changed(self) -> bool:
         """Whether a pass wrote to a buffer since the last `restore_buffers`."""
         return any(
-            copy._version != version if version is not None else not torch.equal(copy, original)
+            (version is not None and copy._version != version) or not _same_values(copy, original)
             for copy, original, version in self._buffers
         )
 
@@ -128,6 +128,11 @@ class Shadow:
         if type(value) in (set, tuple):
             return type(value)(map(self._value, value))
         return value
+
+
+def _same_values(first: torch.Tensor, second: torch.Tensor) -> bool:
+    """Bit for bit, NaN included: kernels such as batch_norm's write to their buffers without counting it as a write."""
+    return torch.equal(first, second) or torch.allclose(first, second, rtol=0, atol=0, equal_nan=True)
 
 
 def tensor_version(tensor: torch.Tensor) -> int | None:

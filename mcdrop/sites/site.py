@@ -29,6 +29,7 @@ class Site:
         always_on: Whether it fires in plain evaluation mode too.
         established: By which evidence it is known to be a switched site.
         chosen: Whether it takes part (see `Sites`).
+        stepwise: Whether each step of packed sequences has a mask of its own.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Site:
     always_on: bool
     established: str
     chosen: bool = True
+    stepwise: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Discovery:
         off: What stays off and why, in words.
         uncontrolled: What mcdrop cannot control.
         on: Readers of `training` that are told True.
+        unused: Names of draws of random numbers on which nothing depends.
         native: Whether random operations of the model run with torch's own randomness (`Sites(uncontrolled="native")`).
         output_axis: Axis of the output that holds the rows; None if there is none or it was not looked for.
         bytes_made: Size of all results of one pass's operations, in bytes.
@@ -81,6 +84,7 @@ class Discovery:
     off: tuple[str, ...]
     uncontrolled: tuple[Uncontrolled, ...]
     on: frozenset[Reader]
+    unused: frozenset[str]
     native: bool
     output_axis: int | None
     bytes_made: int

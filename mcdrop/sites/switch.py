@@ -8,6 +8,7 @@ dictionary there answers every *reader*, that is every place in the code, on its
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -53,6 +54,17 @@ class Reader:
         return True if self.code.co_filename in _ALWAYS else None
 
 
+@lru_cache(maxsize=4096)
+def _first_instruction(code: CodeType, offset: int) -> int:
+    """The first instruction of the expression that the one at `offset` belongs to.
+
+    A call is several instructions (PRECALL, CALL), and which of them runs changes once Python has specialised the code.
+    """
+    positions = list(code.co_positions())
+    here = positions[offset // 2]
+    return offset if None in here else 2 * positions.index(here)
+
+
 class Switch:
     """Answers reads of `training`: what is known, then what was decided, then False.
 
@@ -69,7 +81,7 @@ class Switch:
 
     def answer(self, frame: FrameType) -> bool:
         """What the code running in `frame` is told."""
-        reader = Reader(frame.f_code, frame.f_lasti, frame.f_lineno)
+        reader = Reader(frame.f_code, _first_instruction(frame.f_code, frame.f_lasti), frame.f_lineno)
         known = reader.known
         if known is not None:
             return known

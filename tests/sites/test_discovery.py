@@ -167,6 +167,44 @@ def test_layers_skipped_by_the_host_are_dropout_and_other_decisions_are_not() ->
         discover(net, (X,), {}).require_active(net)
 
 
+def test_numbers_drawn_in_every_mode_and_used_in_training_alone() -> None:
+    """LayerDrop as transformers writes it."""
+
+    def forward(m, x):
+        number = torch.rand([])
+        return x if m.training and number < 0.3 else m.linear(x)
+
+    net = model(forward, linear=nn.Linear(3, 3))
+    assert names(net) == ["(model):rand"]
+    assert names(model(lambda m, x: (torch.rand([]), m.drop(x))[1], drop=nn.Dropout())) == ["drop:dropout"]
+
+
+@pytest.mark.parametrize("momentum", [0.1, 0.0])
+def test_a_functional_normalisation_under_the_flag_of_dropout_is_refused(momentum) -> None:
+    """Its kernel writes to the running statistics without counting a write; with momentum 0 it writes nothing."""
+
+    def forward(m, x):
+        flag = m.training
+        return F.dropout(F.batch_norm(x, m.mean, m.var, training=flag, momentum=momentum), 0.3, flag)
+
+    net = model(forward)
+    net.register_buffer("mean", torch.zeros(3))
+    net.register_buffer("var", torch.ones(3))
+    with pytest.raises(UncontrolledSiteError, match=r"dropout: it wakes up .*(buffers|statistics of the batch)"):
+        discover(net, (X,), {}).require_active(net)
+
+
+def test_a_reader_stays_the_same_when_python_specialises_its_code() -> None:
+    def forward(m, x):
+        for _ in range(3):
+            x = F.dropout(x, 0.5, getattr(m, "training"))  # noqa: B009 (a call, of several instructions)
+        return x
+
+    net = model(forward)
+    for _ in range(20):  # the code grows hot
+        assert len(names(net)) == 3
+
+
 def test_attention_whose_p_and_flag_are_read_apart() -> None:
     """Both readers are needed (eager attention in transformers); either alone changes nothing."""
 
