@@ -2,6 +2,7 @@
 
 from mcdrop.errors import McdropError as McdropError
 from mcdrop.posterior import Antithetic as Antithetic
+from mcdrop.posterior import Ensemble as Ensemble
 from mcdrop.posterior import Independent as Independent
 from mcdrop.posterior import Stratified as Stratified
 from mcdrop.prediction import Binary as Binary

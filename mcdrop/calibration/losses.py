@@ -57,8 +57,8 @@ def row_losses(names: tuple[str, ...], predicted: Predicted, targets: ArrayLike)
 
 
 def group_counts(predicted: Predicted) -> tuple[int, ...]:
-    """Draws in each group; none for arrays."""
-    if not isinstance(predicted, Prediction):
+    """Draws in each group; none for arrays, nor for the members of an ensemble, which are all there is."""
+    if not isinstance(predicted, Prediction) or predicted.provenance.members:
         return ()
     return next(iter(predicted.moments.values())).groups.counts
 

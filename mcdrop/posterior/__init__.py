@@ -5,6 +5,7 @@ from mcdrop.posterior.designs import Design as Design
 from mcdrop.posterior.designs import Independent as Independent
 from mcdrop.posterior.designs import Stratified as Stratified
 from mcdrop.posterior.dropout import Dropout as Dropout
+from mcdrop.posterior.ensemble import Ensemble as Ensemble
 from mcdrop.posterior.enumeration import Enumeration as Enumeration
 from mcdrop.posterior.mask import Mask as Mask
 from mcdrop.posterior.parameters import EffectiveWeights as EffectiveWeights

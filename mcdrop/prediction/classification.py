@@ -64,9 +64,9 @@ class _ClassPrediction(Prediction):
         return self.epistemic + self.aleatoric
 
     @property
-    def mc_error(self) -> Float[Tensor, " N *out"]:
+    def mc_error(self) -> Float[Tensor, " N *out"] | None:
         """Monte Carlo standard error of `probs`."""
-        return self.moments["probs"].mc_error
+        return None if self.provenance.members else self.moments["probs"].mc_error
 
     @property
     def expected_entropy(self) -> Float[Tensor, " N *_"]:
@@ -105,6 +105,8 @@ class CategoricalPrediction(_ClassPrediction):
     @property
     def entropy_bias(self) -> Float[Tensor, " N *_"]:
         """`1/2 sum_c mc_error_c^2 / p_c` in nats (N,): add it to correct the two above."""
+        if self.mc_error is None:
+            return torch.zeros_like(self.predictive_entropy)
         return uncertainty.entropy_bias(self.probs, self.mc_error, dim=self.class_dim)
 
     @property
@@ -157,6 +159,8 @@ class BinaryPrediction(_ClassPrediction):
     @property
     def entropy_bias(self) -> Float[Tensor, " N *out"]:
         """`1/2 mc_error^2 (1/p + 1/(1-p))` in nats: add it to correct the two above."""
+        if self.mc_error is None:
+            return torch.zeros_like(self.predictive_entropy)
         return uncertainty.entropy_bias(self._both, self.mc_error.unsqueeze(-1).expand_as(self._both))
 
     @property

@@ -26,6 +26,7 @@ class Provenance:
         design: How the draws depend on each other, such as "Independent()".
         block_size: Draws per block of the design.
         shared_masks: Whether all rows see the same draw.
+        members: Whether the draws are the members of an ensemble and so all there is: without Monte Carlo error.
         execution: How the passes ran, such as "vectorised" or "loop: <reason>".
         mcdrop_version: Of this library.
         torch_version: Of PyTorch.
@@ -40,6 +41,7 @@ class Provenance:
     design: str = ""
     block_size: int = 1
     shared_masks: bool = True
+    members: bool = False
     execution: str = ""
     mcdrop_version: str = field(default_factory=_mcdrop_version)
     torch_version: str = field(default_factory=lambda: str(torch.__version__))

@@ -60,9 +60,9 @@ class RawPrediction(Prediction):
         return map_tensors(Tensor.sqrt, self.variance)
 
     @property
-    def mc_error(self) -> Tree:
+    def mc_error(self) -> Tree | None:
         """Monte Carlo standard error of `mean`, in the output's unit."""
-        return self._each(lambda moments: moments.mc_error)
+        return None if self.provenance.members else self._each(lambda moments: moments.mc_error)
 
     def quantile(self, q: float) -> Tree:
         """Quantile of the draws, linear between order statistics (see `mixture.empirical_quantile`).

@@ -67,9 +67,9 @@ class RegressionPrediction(Prediction):
         return self.variance.sqrt()
 
     @property
-    def mc_error(self) -> Float[Tensor, " N *out"]:
+    def mc_error(self) -> Float[Tensor, " N *out"] | None:
         """Monte Carlo standard error of `mean`, in the output's unit."""
-        return self.moments["mean"].mc_error
+        return None if self.provenance.members else self.moments["mean"].mc_error
 
     def log_prob(self, targets: ArrayLike) -> Float[Tensor, " N *out"]:
         """`log 1/T sum_t p(y | draw t)` of each element in nats.

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mcdrop.errors import InputError
-from mcdrop.posterior import Design, Independent, Mask
+from mcdrop.posterior import Design, Ensemble, Independent, Mask
 from mcdrop.prediction import Likelihood, Prediction, Provenance
 from mcdrop.sampling.batches import Unpack, read_batches
 from mcdrop.sampling.drawing import Drawing, Known, Settings, establish
@@ -17,7 +17,7 @@ from mcdrop.sampling.plan import Plan
 from mcdrop.sampling.predictor import Draws, Predictor, Reading
 from mcdrop.sampling.signature import input_kind, model_fingerprint
 from mcdrop.sampling.subnetwork import mask_of_draw
-from mcdrop.sites import Sites, count_rows
+from mcdrop.sites import Shadow, Sites, Switch, count_rows
 from mcdrop.tree import map_tensors
 from mcdrop.types import Tree
 
@@ -32,10 +32,10 @@ class MCDropout(Predictor):
     was. It is held by reference: what is trained later is seen.
 
     Args:
-        model: The trained network.
+        model: The trained network; or an `Ensemble`, whose members are the draws (without masks, and so without seed).
         likelihood: How its output is read: `Categorical()`, `Binary()`, `Gaussian(precision)`,
             `HeteroscedasticGaussian()`, `Poisson()`, `Identity()`.
-        num_samples: T, the number of passes, >= 1.
+        num_samples: T, the number of passes, >= 1; None is 100, or the number of members.
         seed: Of the masks, an integer >= 0. Same seed, same masks, whatever the batch size and the execution. None
             draws one from torch's global generator, now, so that `torch.manual_seed` reproduces it.
         shared_masks: Whether the rows of the input share the mask of a pass, so that each pass is one function of the
@@ -70,10 +70,10 @@ class MCDropout(Predictor):
 
     def __init__(
         self,
-        model: nn.Module,
+        model: nn.Module | Ensemble,
         *,
         likelihood: Likelihood,
-        num_samples: int = 100,
+        num_samples: int | None = None,
         seed: int | None = None,
         shared_masks: bool = True,
         batch_dim: int | None = 0,
@@ -84,8 +84,18 @@ class MCDropout(Predictor):
         output: Output = None,
         grad: bool = False,
     ) -> None:
-        if not isinstance(model, nn.Module):
-            raise InputError(f"{type(model).__name__} was given as the model; expected a torch.nn.Module.")
+        if not isinstance(model, nn.Module | Ensemble):
+            raise InputError(
+                f"{type(model).__name__} was given as the model; expected a torch.nn.Module or a mcdrop.Ensemble."
+            )
+        members = len(model.members) if isinstance(model, Ensemble) else None
+        if num_samples is None:
+            num_samples = members or 100
+        elif members is not None and num_samples != members:
+            raise InputError(
+                f"num_samples={num_samples!r} was given for an ensemble of {members}; expected {members}, or None: its "
+                "members are the draws."
+            )
         self._reading = Reading(likelihood, num_samples, keep_samples)
         for name, value, kind in (("design", design, Design), ("sites", sites, Sites), ("plan", plan, Plan)):
             if not isinstance(value, kind):
@@ -105,6 +115,8 @@ class MCDropout(Predictor):
 
     def __repr__(self) -> str:
         s = self._settings
+        if isinstance(self.model, Ensemble):
+            return f"MCDropout({self.model}, likelihood={self.likelihood})"
         return (
             f"MCDropout({type(self.model).__name__}, likelihood={self.likelihood}, num_samples={self.num_samples}, "
             f"seed={s.seed}, shared_masks={s.shared_masks}, design={s.design})"
@@ -147,8 +159,9 @@ class MCDropout(Predictor):
         if self._settings.batch_dim is None:
             raise InputError("A loader was given with batch_dim=None: call mc(x) for each single object instead.")
         row = 0
-        device = next((tensor.device for tensor in (*self.model.parameters(), *self.model.buffers())), None)
-        for args, kwargs, target in read_batches(self.model.forward, loader, unpack, name=type(self.model).__name__):
+        model = self.model.members[0] if isinstance(self.model, Ensemble) else self.model
+        device = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), None)
+        for args, kwargs, target in read_batches(model.forward, loader, unpack, name=type(model).__name__):
             if device is not None:
                 args, kwargs = map_tensors(lambda tensor: tensor.to(device), (args, kwargs))
             yield args, kwargs, target, row
@@ -157,6 +170,8 @@ class MCDropout(Predictor):
     def _draws(self, args: tuple[Any, ...], kwargs: dict[str, Any], first_row: int) -> Draws:
         settings = self._settings
         rows = 1 if settings.batch_dim is None else count_rows((args, kwargs), settings.batch_dim)
+        if isinstance(self.model, Ensemble):
+            return _Members(self.model, args, kwargs, settings)
         key = (model_fingerprint(self.model), input_kind((args, kwargs), settings.batch_dim, rows))
         known = self._known.get(key)
         if known is None:
@@ -194,21 +209,50 @@ class _Passes(Draws):
         return iter(self._drawing)
 
 
+class _Members(Draws):
+    """One pass of each member of an ensemble."""
+
+    def __init__(self, ensemble: Ensemble, args: tuple[Any, ...], kwargs: dict[str, Any], settings: Settings) -> None:
+        self._ensemble = ensemble
+        self._inputs = (args, kwargs)
+        self._settings = settings
+
+    @property
+    def block_size(self) -> int:
+        return 1
+
+    @property
+    def provenance(self) -> Provenance:
+        return Provenance(
+            num_samples=len(self._ensemble.members),
+            design=repr(self._ensemble),
+            members=True,
+            execution="loop: one pass of each member",
+        )
+
+    def __iter__(self) -> Iterator[Tree]:
+        for member in self._ensemble.members:
+            args, kwargs = map_tensors(torch.clone, self._inputs)
+            with torch.set_grad_enabled(self._settings.grad):
+                output = self._settings.select(Shadow(member, Switch(off=True)).root(*args, **kwargs))
+            yield map_tensors(lambda tensor: tensor[None], output)
+
+
 def predict(
-    model: nn.Module,
+    model: nn.Module | Ensemble,
     *args: Any,
     likelihood: Likelihood,
-    num_samples: int = 100,
+    num_samples: int | None = None,
     seed: int | None = None,
     **kwargs: Any,
 ) -> Prediction:
     """One prediction in one call: `MCDropout(model, likelihood=..., num_samples=..., seed=...)(*args, **kwargs)`.
 
     Args:
-        model: The trained network.
+        model: The trained network, or an `Ensemble`.
         *args: Its positional inputs.
         likelihood: How its output is read.
-        num_samples: T, the number of passes, >= 1.
+        num_samples: T, the number of passes, >= 1; None is 100, or the number of members.
         seed: Of the masks; None draws one from torch's global generator.
         **kwargs: Options of `MCDropout` by their names; everything else is a keyword input of the model.
 

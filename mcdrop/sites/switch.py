@@ -70,17 +70,21 @@ class Switch:
 
     Args:
         on: Readers that are told True.
+        off: Whether everybody is told False, PyTorch's own dropout layers too: evaluation mode.
 
     Attributes:
         readers: Every reader met so far that had no known answer, in order.
     """
 
-    def __init__(self, on: Iterable[Reader] = ()) -> None:
+    def __init__(self, on: Iterable[Reader] = (), *, off: bool = False) -> None:
         self.on = frozenset(on)
+        self._off = off
         self.readers: dict[Reader, None] = {}
 
     def answer(self, frame: FrameType) -> bool:
         """What the code running in `frame` is told."""
+        if self._off:
+            return False
         reader = Reader(frame.f_code, _first_instruction(frame.f_code, frame.f_lasti), frame.f_lineno)
         known = reader.known
         if known is not None:

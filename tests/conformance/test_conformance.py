@@ -22,7 +22,7 @@ T_LOOP = 400
 COPIES = 50
 DIRECTIONS = 4
 # PyTorch says so whenever vmap runs an operation in a loop of its own.
-pytestmark = pytest.mark.filterwarnings("ignore:There is a performance drop")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:There is a performance drop")]
 
 CASES = {f"{line}: {case.name}": case for line, cases in LINES.items() for case in cases}
 SAMPLED = [name for name, case in CASES.items() if not case.refused]
