@@ -7,6 +7,7 @@ from scipy import stats
 from torch import nn
 
 import mcdrop
+from mcdrop.sampling import SubNetwork
 from tests.networks import FAMILIES, LayerDrop, family, trained_looking
 
 EXECUTIONS = ("loop", "vectorised")
@@ -233,3 +234,11 @@ def test_native_randomness_runs_with_masks_of_its_own_and_a_seed() -> None:
     assert (first.samples[:, 0] != first.samples[:, 1]).any()
     assert not first.provenance.shared_masks
     assert first.provenance.execution == "loop: random operations run with torch's own randomness"
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_mask_taken_out_replays_its_draw(name) -> None:
+    model, x = family(name)
+    mc = mcdrop.MCDropout(model, likelihood=mcdrop.Identity(), num_samples=6, seed=0)
+    draws = mc.sample(x)
+    torch.testing.assert_close(SubNetwork(model, mc.masks(3))(x), draws[3], rtol=1e-10, atol=1e-12)
