@@ -62,7 +62,8 @@ class StochasticPass:
         shared: bool,
         select: Callable[[Any], Tree],
     ) -> None:
-        self._shadow = Shadow(model, Switch(discovery.on))
+        self._model = model
+        self._on = discovery.on
         self._given = (args, kwargs)
         self._sites = {site.name: site for site in discovery.sites}
         self._native = discovery.native
@@ -85,10 +86,11 @@ class StochasticPass:
                 tensor = supply(lambda start, stop: tensor.expand(stop - start, *tensor.shape), tensor.device)
             return tensor.clone()
 
-        self._shadow.restore_buffers()
+        # A skeleton for each pass: what a forward writes to its modules must not reach the next one.
+        shadow = Shadow(self._model, Switch(self._on))
         args, kwargs = map_tensors(copied, self._given)
-        with Interception(self._shadow, partial(self._mask, supply), partial(self._draw, supply)):
-            output = self._shadow.root(*args, **kwargs)
+        with Interception(shadow, partial(self._mask, supply), partial(self._draw, supply)):
+            output = shadow.root(*args, **kwargs)
         return self._select(output)
 
     def _mask(self, supply: Supply, name: str, call: Call, frame: FrameType) -> Tensor | None:

@@ -50,17 +50,9 @@ class Shadow:
         self.root: nn.Module = self._module(model)
         self.paths = {id(module): name for name, module in self.root.named_modules()}
 
-    def restore_buffers(self) -> None:
-        """Gives buffers that a pass wrote to their values back, so that every pass starts from the same state."""
-        for place, (copy, original, version) in enumerate(self._buffers):
-            if version is None or copy._version != version:
-                with torch.no_grad():
-                    copy.copy_(original)
-                self._buffers[place] = (copy, original, tensor_version(copy))
-
     @property
     def buffers_changed(self) -> bool:
-        """Whether a pass wrote to a buffer since the last `restore_buffers`."""
+        """Whether a pass wrote to a buffer."""
         return any(
             (version is not None and copy._version != version) or not _same_values(copy, original)
             for copy, original, version in self._buffers

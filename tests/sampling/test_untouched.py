@@ -88,6 +88,28 @@ def test_nothing_is_left_behind(model, execution, fails, options) -> None:
         assert_same(snapshot(model), before)
 
 
+def test_attributes_and_containers_start_each_pass_as_the_model_has_them() -> None:
+    class Remembering(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.drop = nn.Dropout()
+            self.seen = []
+            self.last = None
+
+        def forward(self, x):
+            factor = 1 + len(self.seen) + (self.last is not None)
+            self.seen.append(x)
+            self.last = self.drop(x)
+            return self.last * factor
+
+    model, x = Remembering(), torch.ones(2, 40)
+    for execution in ("loop", "vectorised"):
+        plan = mcdrop.Plan(execution=execution, on_error="raise", memory=1)
+        draws = mcdrop.MCDropout(model, likelihood=mcdrop.Identity(), num_samples=5, seed=0, plan=plan).sample(x)
+        assert set(draws.unique().tolist()) == {0.0, 2.0}
+    assert model.seen == []
+
+
 def test_buffers_start_each_pass_as_the_model_has_them() -> None:
     """A counter that the forward reads is the same in every pass, and in every execution."""
 
