@@ -6,6 +6,7 @@ tokens or windows folded into the batch) the values tell whether they lie row by
 show whether rows influence each other: then no mask may be shared by "rows", because they are parts of one whole.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -85,9 +86,14 @@ class Profile:
 
 
 def _weighted_sums(values: Tensor, axis: int) -> Tensor:
-    slices = values.to(torch.promote_types(values.dtype, torch.float32)).movedim(axis, 0)
-    slices = slices.reshape(len(slices), -1)
-    return slices @ torch.arange(1, slices.shape[1] + 1, device=values.device).sin().to(slices.dtype)
+    values = values.to(torch.promote_types(values.dtype, torch.float32))
+    before, after = math.prod(values.shape[:axis]), math.prod(values.shape[axis + 1 :])
+    inner = values.reshape(-1, after) @ _weights(after, values)
+    return _weights(before, values) @ inner.view(before, -1)
+
+
+def _weights(count: int, like: Tensor) -> Tensor:
+    return torch.arange(1, count + 1, device=like.device).sin().to(like.dtype)
 
 
 def count_rows(inputs: Tree, batch_dim: int) -> int:
