@@ -62,7 +62,8 @@ def discover(
     ]
     uncontrolled = (*search.uncontrolled, *_unreachable(base))
     output_axis = None
-    if batch_dim is not None and not search.native:
+    # What draws in evaluation mode too would look like rows that influence each other; it is refused for what it is.
+    if batch_dim is not None and not search.native and all(item.reader is not None for item in uncontrolled):
         found, output_axis = _with_rows(search, found, batch_dim)
     unused = search.unused - {site.name for site in found}
     on = frozenset(search.on)

@@ -229,6 +229,12 @@ def test_what_draws_itself_is_chosen_with_its_reader() -> None:
         discover(net, (X,), {}, sites=Sites(p=0.1))
 
 
+def test_randomness_of_evaluation_mode_is_not_taken_for_rows_that_influence_each_other() -> None:
+    net = model(lambda m, x: F.gumbel_softmax(m.drop(x)), drop=nn.Dropout())
+    with pytest.raises(UncontrolledSiteError, match="exponential_ in Model .*: it draws in evaluation mode too"):
+        discover(net, (X,), {}, batch_dim=0).require_active(net)
+
+
 def test_recurrent_layers_without_dropout_are_no_obstacle() -> None:
     net = model(lambda m, x: m.drop(m.lstm(x[None])[0][0]), lstm=nn.LSTM(3, 4, 2), drop=nn.Dropout())
     assert names(net) == ["drop:dropout"]
