@@ -1,6 +1,6 @@
 """How good predictions are, each number with its errors."""
 
-from mcdrop.calibration.scores import Score as Score
+from mcdrop.calibration.score import Score as Score
 from mcdrop.calibration.scores import accuracy as accuracy
 from mcdrop.calibration.scores import brier_score as brier_score
 from mcdrop.calibration.scores import error_rate as error_rate

@@ -63,6 +63,17 @@ def means_without(moments: Moments) -> Float[Tensor, " G *shape"]:
     return (before + after) / _others(counts, sums)
 
 
+def with_deleted(moments: Moments) -> Float[Tensor, " R *shape"]:
+    """The mean of all draws, then the means without each of the G groups of them: R = 1 + G.
+
+    Example:
+        >>> import torch
+        >>> with_deleted(Moments.init().update(torch.tensor([1.0, 2.0, 6.0])))
+        tensor([3.0000, 4.0000, 3.5000, 1.5000], dtype=torch.float64)
+    """
+    return torch.cat([moments.mean[None], means_without(moments)])
+
+
 def log_mean_exp_without(log_values: Float[Tensor, " T *shape"], counts: tuple[int, ...]) -> Float[Tensor, " G *shape"]:
     """`log mean exp` over all draws but those of one group, for each group; G = 0 if there is only one group.
 

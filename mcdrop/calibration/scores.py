@@ -1,59 +1,13 @@
-"""Scores of a data set with the two errors that they have.
-
-A score is a mean over rows. It would be another one with other test rows, which `standard_error` states, and with other
-draws of the masks, which `mc_error` states. With shared masks the Monte Carlo errors of all rows are one common error
-that no average over rows lowers; only a jackknife over draws sees it.
-"""
+"""Scores that are a mean over rows."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 
 from mcdrop.calibration.jackknife import jackknife_error
 from mcdrop.calibration.losses import Predicted, group_counts, row_losses
+from mcdrop.calibration.score import Score
 from mcdrop.prediction.spread import Spread
 from mcdrop.types import ArrayLike
-
-
-@dataclass(frozen=True)
-class Score:
-    """A score of a data set and its two errors.
-
-    Args:
-        value: The score.
-        standard_error: From the sampling of rows: s / sqrt(N), s with divisor N-1. None for a single row.
-        mc_error: From the sampling of masks: delete-one-group jackknife over draws. None without draws, or with fewer
-            than two groups of them. A jackknife needs a smooth score: for accuracy and error rate, which jump when a
-            label changes, it is too large (.0020 on average where .0014 was true, digits, T = 100).
-
-    Example:
-        >>> print(Score(0.912, 0.011, 0.002))
-        0.912 +- 0.011 (rows) +- 0.002 (Monte Carlo)
-    """
-
-    value: float
-    standard_error: float | None
-    mc_error: float | None
-
-    def __str__(self) -> str:
-        errors = ((self.standard_error, "rows"), (self.mc_error, "Monte Carlo"))
-        return " ".join([f"{self.value:.4g}", *(f"+- {e:.2g} ({name})" for e, name in errors if e is not None)])
-
-
-def from_losses(name: str, losses: Spread, counts: tuple[int, ...]) -> Score:
-    """The score that losses make.
-
-    Args:
-        name: Of the score; "rmse" takes the square root.
-        losses: Spread over rows of shape (1 + G,), see `losses.row_losses`.
-        counts: Draws in each group.
-    """
-    rows = losses.weight
-    value, deleted = float(losses.centre[0]), losses.centre[1:]
-    error = math.sqrt(float(losses.squares[0]) / (rows - 1) / rows) if rows > 1 else None
-    if name == "rmse":
-        value, deleted = math.sqrt(value), deleted.sqrt()
-        error = error / (2 * value) if error else error  # 0 where all squares are equal
-    return Score(value, error, jackknife_error(value, deleted, counts))
 
 
 def accuracy(prediction: Predicted, targets: ArrayLike) -> Score:
@@ -152,5 +106,27 @@ def rmse(prediction: Predicted, targets: ArrayLike) -> Score:
     return _score("rmse", prediction, targets)
 
 
+def from_spread(name: str, losses: Spread, counts: tuple[int, ...]) -> Score:
+    """The score that losses make whose rows are known no more.
+
+    Args:
+        name: Of the score; "rmse" takes the square root.
+        losses: Spread over rows of shape (1 + G,), see `losses.RowLosses`.
+        counts: Draws in each group.
+    """
+    rows = losses.weight
+    value, deleted = float(losses.centre[0]), losses.centre[1:]
+    error = math.sqrt(float(losses.squares[0]) / (rows - 1) / rows) if rows > 1 else None
+    if name == "rmse":
+        value, deleted = math.sqrt(value), deleted.sqrt()
+        error = error / (2 * value) if error else error  # 0 where all squares are equal
+    return Score(value, error, jackknife_error(value, deleted, counts), deleted, counts=counts)
+
+
 def _score(name: str, prediction: Predicted, targets: ArrayLike) -> Score:
-    return from_losses(name, row_losses((name,), prediction, targets)[name], group_counts(prediction))
+    losses = row_losses((name,), prediction, targets)[name]
+    score = from_spread(name, losses.spread, group_counts(prediction))
+    influence = losses.rows - losses.spread.centre[0]
+    if name == "rmse" and score.value > 0:
+        influence = influence / (2 * score.value)
+    return replace(score, influence=influence)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field, replace
 
 from mcdrop.calibration.losses import group_counts, row_losses
-from mcdrop.calibration.scores import Score, from_losses
+from mcdrop.calibration.score import Score
+from mcdrop.calibration.scores import from_spread
 from mcdrop.errors import InputError
 from mcdrop.prediction import Likelihood, Prediction, RegressionLikelihood
 from mcdrop.prediction.spread import Spread, combine
@@ -55,7 +56,7 @@ class Tally:
                 "data set must come from the same draws."
             )
         added = row_losses(self._names, prediction, targets)
-        losses = {name: combine(self.losses.get(name), spread) for name, spread in added.items()}
+        losses = {name: combine(self.losses.get(name), losses.spread) for name, losses in added.items()}
         return replace(self, losses=losses, counts=counts)
 
     def scores(self) -> dict[str, Score]:
@@ -66,7 +67,7 @@ class Tally:
         """
         if not self.losses:
             raise InputError("0 rows given, a score needs at least one.")
-        return {name: from_losses(name, losses, self.counts) for name, losses in self.losses.items()}
+        return {name: from_spread(name, losses, self.counts) for name, losses in self.losses.items()}
 
     @property
     def _names(self) -> tuple[str, ...]:
