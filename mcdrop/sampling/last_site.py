@@ -7,8 +7,9 @@ before are sampled:
     mean      = avg_t E[y | h_t],                             E[y | h_t]   = y at z = 1 - p
     epistemic = Var_t(E[y | h_t]) + avg_t Var[y | h_t],       Var[y | h_t] = p (1 - p) sum_j g_tj^2
 
-For a linear layer W on h this is p / (1 - p) sum_j W_ij^2 h_tj^2. With no other site both are exact. The distribution
-of y is not Gaussian: quantiles and densities still need draws.
+For a linear layer W on h this is p / (1 - p) sum_j W_ij^2 h_tj^2. With no other site both are exact. Outputs that share
+units are correlated: with g_i the slopes of output i, Cov[y_i, y_k | h_t] = p (1 - p) sum_j g_tij g_tkj. The
+distribution of y is not Gaussian, so densities, intervals and samples are those of draws at all sites.
 """
 
 from collections.abc import Callable
@@ -22,13 +23,14 @@ from torch import Tensor, nn
 
 from mcdrop.errors import InputError, UnavailableError
 from mcdrop.posterior import Design, Dropout, Independent
-from mcdrop.prediction import Gaussian, Identity, Likelihood, Moments
+from mcdrop.prediction import Gaussian, Identity, Likelihood, Moments, RawPrediction, RegressionPrediction
+from mcdrop.sampling.mcdropout import predict
 from mcdrop.sampling.output import Output, selector
 from mcdrop.sampling.passes import StochasticPass, Supplied
 from mcdrop.sampling.plan import Plan
 from mcdrop.sampling.subnetwork import discovered
 from mcdrop.sites import Discovery, Site, Sites, close
-from mcdrop.types import Tree
+from mcdrop.types import ArrayLike, Tree
 
 _Integrate: TypeAlias = Callable[[Callable[[Tensor], Tensor]], tuple[Tensor, Tensor]]
 
@@ -40,17 +42,25 @@ _FAR = 30.0
 class ClosedHead:
     """Mean and variance with the last site integrated out; float64, rows first, in the unit of the output.
 
+    `log_prob`, `interval` and `samples` are those of `drawn`, which has quantiles and more.
+
     Args:
         site: Name of the last site.
         between: Moments of E[y | draw] over the draws of the sites before it.
         within: Var[y | draw] averaged over them, unit squared.
         aleatoric: Variance of the noise, unit squared; 0 where the likelihood has none.
+        drawn: The prediction of T draws at all sites, None with `keep_samples=False`.
+        pairs: Moments of E[y_i + y_k | draw], (N, D, D), where the covariance was asked for.
+        within_pairs: Cov[y_i, y_k | draw] averaged over the draws, (N, D, D), where it was asked for.
     """
 
     site: str
     between: Moments
     within: Float[Tensor, " N *out"]
     aleatoric: Float[Tensor, " N *out"]
+    drawn: RegressionPrediction | RawPrediction | None = None
+    pairs: Moments | None = None
+    within_pairs: Float[Tensor, "N D D"] | None = None
 
     @property
     def num_samples(self) -> int:
@@ -64,11 +74,25 @@ class ClosedHead:
 
     @property
     def epistemic(self) -> Float[Tensor, " N *out"]:
-        """Var_t(E[y | h_t]) + avg_t Var[y | h_t], unbiased; the first is 0 where the last site is the only one.
-
-        Outputs that share units are correlated too; these are the variances of each alone.
-        """
+        """Var_t(E[y | h_t]) + avg_t Var[y | h_t], unbiased; the first is 0 where the last site is the only one."""
         return self.within if self.num_samples == 1 else self.between.variance + self.within
+
+    @property
+    def epistemic_covariance(self) -> Float[Tensor, "N D D"]:
+        """Cov_t(E[y | h_t]) + avg_t Cov[y | h_t], unbiased; its diagonal is `epistemic`.
+
+        Of draws in blocks it need not be positive semidefinite, as each entry is unbiased by itself.
+
+        Raises:
+            UnavailableError: It was not asked for.
+        """
+        if self.pairs is None or self.within_pairs is None:
+            raise UnavailableError("The covariance of the outputs was not kept: closed_head(..., covariance=True).")
+        if self.num_samples == 1:
+            return self.within_pairs
+        alone = self.between.variance
+        # Var[a + b] = Var[a] + Var[b] + 2 Cov[a, b]
+        return self.within_pairs + (self.pairs.variance - alone[:, :, None] - alone[:, None]) / 2
 
     @property
     def variance(self) -> Float[Tensor, " N *out"]:
@@ -85,13 +109,41 @@ class ClosedHead:
         """Monte Carlo standard error of the mean, from the sites before the last; 0 where there are none."""
         return torch.zeros_like(self.mean) if self.num_samples == 1 else self.between.mc_error
 
-    def __getattr__(self, name: str) -> Any:
-        if name in ("log_prob", "interval", "quantile", "cdf", "samples"):
+    @property
+    def samples(self) -> Float[Tensor, " T N *out"]:
+        """The T outputs with masks at all sites.
+
+        Raises:
+            UnavailableError: There are no draws.
+        """
+        return self._drawn("samples").samples
+
+    def log_prob(self, targets: ArrayLike) -> Float[Tensor, " N *out"]:
+        """`log 1/T sum_t p(y | draw t)` of the draws, see `RegressionPrediction.log_prob`.
+
+        Raises:
+            UnavailableError: There are no draws, or the likelihood is `Identity()`, which has no density.
+        """
+        drawn = self._drawn("log_prob")
+        if not isinstance(drawn, RegressionPrediction):
+            raise UnavailableError("log_prob needs a density, and Identity() has none: likelihood=Gaussian(precision).")
+        return drawn.log_prob(targets)
+
+    def interval(self, coverage: float) -> tuple[Float[Tensor, " N *out"], Float[Tensor, " N *out"]]:
+        """The central interval of the draws, see `RegressionPrediction.interval` and `RawPrediction.interval`.
+
+        Raises:
+            UnavailableError: There are no draws.
+        """
+        return self._drawn("interval").interval(coverage)
+
+    def _drawn(self, wanted: str) -> RegressionPrediction | RawPrediction:
+        if self.drawn is None:
             raise UnavailableError(
-                f"{name} was asked of a closed form, which has mean and variance alone. Draws have it: "
-                "mcdrop.predict(...)."
+                f"{wanted} was asked of a closed form without draws, which has mean and variance alone: "
+                "closed_head(..., keep_samples=True)."
             )
-        raise AttributeError(f"{type(self).__name__} has no {name}.")
+        return self.drawn
 
 
 def closed_head(
@@ -104,6 +156,8 @@ def closed_head(
     sites: Sites = Sites(),  # noqa: B008 (frozen)
     output: Output = None,
     plan: Plan = Plan(),  # noqa: B008 (frozen)
+    keep_samples: bool = True,
+    covariance: bool = False,
     **kwargs: Any,
 ) -> ClosedHead:
     """Mean and variance of a regression network with its last dropout site integrated out.
@@ -121,6 +175,9 @@ def closed_head(
         sites: The choice among its dropout sites.
         output: Which part of the model's output is read.
         plan: How the passes are run.
+        keep_samples: Whether T draws at all sites are run too, those of `mcdrop.predict`, for densities, quantiles and
+            samples; without them only mean and variance can be read, for half the passes.
+        covariance: Whether the covariance of the outputs of a row is computed, for outputs (N, D): N D^2 numbers.
         **kwargs: Its keyword inputs.
 
     Raises:
@@ -134,6 +191,8 @@ def closed_head(
         >>> exact = closed_head(model, torch.tensor([[1.0, 3.0]]), likelihood=Identity())
         >>> exact.mean.item(), exact.epistemic.item()  # p / (1 - p) (1^2 + 3^2)
         (4.0, 10.0)
+        >>> exact.samples.unique().tolist()  # the four trees
+        [0.0, 2.0, 6.0, 8.0]
 
     Source:
         The moments that Wang & Manning 2013, "Fast dropout training", ICML, sec. 2, approximate a layer by; exact here.
@@ -153,18 +212,41 @@ def closed_head(
     first = _response(run, masks, 0)
     shape = _masks_of_their_own(last, first)
     _check_affine(first, shape, last.name)
-    integrate = partial(_integrate, shape=shape, row_axis=_row_axis(last), p=p)
+    outputs = first(torch.ones(shape))
+    if covariance and outputs.ndim != 2:
+        raise InputError(f"covariance=True needs outputs (N, D), and the model returned {tuple(outputs.shape)}.")
+    integrate = partial(_integrate, shape=shape, row_axis=_row_axis(last), p=p, covariance=covariance)
     draws = num_samples if len(discovery.active) > 1 else 1
-    between, total = Moments.init(design.block_size), torch.zeros((), dtype=torch.float64)
-    chunk = max(1, plan.chunk(discovery.bytes_made) // first(torch.ones(shape))[0].numel())
+    between, pairs = Moments.init(design.block_size), Moments.init(design.block_size) if covariance else None
+    total = torch.zeros((), dtype=torch.float64)
+    chunk = max(1, plan.chunk(discovery.bytes_made) // outputs[0].numel())
     for start in range(0, draws, chunk):
         mean, within = _averaged(run, masks, integrate, start, min(draws, start + chunk))
-        between, total = between.update(mean.double()), total + within.double().sum(dim=0)
+        mean = mean.double()
+        between, total = between.update(mean), total + within.double().sum(dim=0)
+        if pairs is not None:
+            pairs = pairs.update(mean[..., :, None] + mean[..., None, :])
     average = total / draws
-    noise = torch.zeros_like(average)
+    drawn: Any = None
+    if keep_samples:
+        options: Any = {"num_samples": num_samples, "seed": seed, "design": design, "sites": sites}
+        drawn = predict(model, *args, likelihood=likelihood, output=output, plan=plan, **options, **kwargs)
+    return ClosedHead(
+        last.name,
+        between,
+        average.diagonal(dim1=-2, dim2=-1) if covariance else average,
+        _noise(likelihood, between.mean),
+        drawn,
+        pairs,
+        average if covariance else None,
+    )
+
+
+def _noise(likelihood: Gaussian | Identity, mean: Tensor) -> Tensor:
+    noise = torch.zeros_like(mean)
     if isinstance(likelihood, Gaussian):
         noise = noise + 1 / torch.as_tensor(likelihood.precision, dtype=torch.float64, device=noise.device)
-    return ClosedHead(last.name, between, average, noise)
+    return noise
 
 
 class _OpenAtTheEnd:
@@ -254,9 +336,9 @@ def _averaged(
 
 
 def _integrate(
-    respond: Callable[[Tensor], Tensor], shape: tuple[int, ...], row_axis: int, p: float
+    respond: Callable[[Tensor], Tensor], shape: tuple[int, ...], row_axis: int, p: float, covariance: bool
 ) -> tuple[Tensor, Tensor]:
-    """E[y] and Var[y] over the last mask, both (N, *out)."""
+    """E[y] over the last mask, (N, *out), and Var[y], of the same shape, or Cov[y], (N, D, D)."""
     centre = torch.full(shape, 1 - p, dtype=torch.float64)
     result: Any = torch.func.vjp(respond, centre)  # typed as if it might have a third part
     mean, pull = result
@@ -264,8 +346,10 @@ def _integrate(
     directions = torch.eye(elements, dtype=mean.dtype, device=mean.device).view(elements, 1, *mean.shape[1:])
     # A row's output depends on its own mask alone, so one product serves all rows.
     (slopes,) = torch.func.vmap(pull)(directions.expand(elements, *mean.shape))
-    squares = slopes.square().movedim(row_axis + 1, 1).flatten(2).sum(dim=2)
-    return mean.detach(), (p * (1 - p) * squares).T.reshape(mean.shape).detach()
+    by_row = slopes.movedim(row_axis + 1, 0).flatten(2).detach()  # (N, elements, units)
+    if covariance:
+        return mean.detach(), p * (1 - p) * by_row @ by_row.mT
+    return mean.detach(), (p * (1 - p) * by_row.square().sum(dim=2)).reshape(mean.shape)
 
 
 def _refused(reason: str) -> UnavailableError:

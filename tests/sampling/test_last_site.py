@@ -135,18 +135,61 @@ def test_what_is_linear_inside_attention_and_refused_by_hand() -> None:
         closed_head(nn.Sequential(nn.Linear(2, 3), ByHand()).double(), X, likelihood=mcdrop.Identity())
 
 
-def test_what_needs_draws_says_so() -> None:
-    closed = closed_head(
-        trained_looking(MLP()), torch.randn(2, 6).double(), likelihood=mcdrop.Identity(), num_samples=2
-    )
-    with pytest.raises(
-        UnavailableError, match=r"interval was asked of a closed form, which has mean and variance alone"
-    ):
-        closed.interval(0.9)
-    with pytest.raises(AttributeError, match="ClosedHead has no probs"):
-        _ = closed.probs
+def test_densities_intervals_and_samples_are_those_of_the_draws() -> None:
+    model = trained_looking(Small(nn.Linear(5, 3)))
+    for likelihood in (mcdrop.Gaussian(precision=4.0), mcdrop.Identity()):
+        closed = closed_head(model, X, likelihood=likelihood, num_samples=50, seed=7)
+        drawn = mcdrop.predict(model, X, likelihood=likelihood, num_samples=50, seed=7, keep_samples=True)
+        assert torch.equal(closed.samples, drawn.samples)
+        assert torch.equal(torch.stack(closed.interval(0.9)), torch.stack(drawn.interval(0.9)))
+    gaussian = closed_head(model, X, likelihood=mcdrop.Gaussian(precision=4.0), num_samples=50, seed=7)
+    drawn = mcdrop.predict(model, X, likelihood=mcdrop.Gaussian(precision=4.0), num_samples=50, seed=7)
+    assert torch.equal(gaussian.log_prob(X[:, :1].expand(4, 3)), drawn.log_prob(X[:, :1].expand(4, 3)))
+
+
+@pytest.mark.parametrize("design", [mcdrop.Independent(), Stratified(20)], ids=repr)
+def test_the_covariance_of_outputs_agrees_with_enumeration(design) -> None:
+    """Exact for the last site alone; with two sites within four standard errors, from 40 seeds, and unbiased."""
+    head = trained_looking(Small(nn.Linear(5, 3), first=0.0))
+    exact = closed_head(head, X, likelihood=mcdrop.Identity(), covariance=True, design=design, keep_samples=False)
+    torch.testing.assert_close(exact.epistemic_covariance, enumerated_covariance(head))
+    torch.testing.assert_close(exact.epistemic_covariance.diagonal(dim1=1, dim2=2), exact.epistemic)
+    assert (exact.epistemic_covariance.triu(1) != 0).any()
+
+    model = trained_looking(Small(nn.Linear(5, 3)))
+    options = {"likelihood": mcdrop.Identity(), "num_samples": 60, "design": design, "keep_samples": False}
+    closed = [closed_head(model, X, covariance=True, seed=seed, **options) for seed in range(40)]
+    estimates = torch.stack([each.epistemic_covariance for each in closed])
+    error = estimates.std(dim=0) / 40**0.5
+    assert ((estimates.mean(dim=0) - enumerated_covariance(model)).abs() <= 4 * error).all()
+    torch.testing.assert_close(estimates[0].diagonal(dim1=1, dim2=2), closed[0].epistemic)
+    torch.testing.assert_close(closed[0].epistemic, closed_head(model, X, seed=0, **options).epistemic)
+
+
+def enumerated_covariance(model: nn.Module) -> Tensor:
+    """Of the outputs of each row over all masks, (N, D, D)."""
+    trees = forest(model, X)
+    centred = (trees.outputs - trees.mean).double()
+    return torch.einsum("t,tni,tnk->nik", trees.probability, centred, centred)
+
+
+def test_what_was_not_kept_says_so() -> None:
+    model, x = trained_looking(MLP()), torch.randn(2, 6).double()
+    closed = closed_head(model, x, likelihood=mcdrop.Identity(), num_samples=2, keep_samples=False)
+    for ask in (lambda: closed.interval(0.9), lambda: closed.samples, lambda: closed.log_prob(x)):
+        with pytest.raises(UnavailableError, match=r"was asked of a closed form without draws.*keep_samples=True"):
+            ask()
+    with pytest.raises(UnavailableError, match=r"covariance of the outputs was not kept: .*covariance=True"):
+        _ = closed.epistemic_covariance
+    with pytest.raises(UnavailableError, match=r"Identity\(\) has none: likelihood=Gaussian\(precision\)"):
+        closed_head(model, x, likelihood=mcdrop.Identity(), num_samples=2).log_prob(x)
     with pytest.raises(InputError, match="num_samples=0 was given"):
-        closed_head(MLP(), torch.randn(2, 6), likelihood=mcdrop.Identity(), num_samples=0)
+        closed_head(MLP(), x, likelihood=mcdrop.Identity(), num_samples=0)
+    convolution = HEAD_ONLY["whole channels"]
+    with pytest.raises(
+        InputError, match=r"covariance=True needs outputs \(N, D\), and the model returned \(3, 2, 3, 3\)"
+    ):
+        closed_head(trained_looking(convolution[0]()), convolution[1], likelihood=mcdrop.Identity(), covariance=True)
 
 
 def test_masks_are_those_of_predict() -> None:
