@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +13,7 @@ from mcdrop.errors import InputError, NonFiniteError, NoSpreadError, Vectorisati
 from mcdrop.posterior import Design, Dropout
 from mcdrop.sampling.passes import StochasticPass, run_loop, run_vectorised
 from mcdrop.sampling.plan import Plan
-from mcdrop.sites import Discovery, Sites, close, count_rows, discover, preserved_randomness
+from mcdrop.sites import Discovery, Sites, close, count_rows, discover, first_rows, preserved_randomness
 from mcdrop.tree import map_tensors, tensors
 from mcdrop.types import Tree
 
@@ -20,6 +21,8 @@ _FURTHER = 64
 """Passes after which draws that all agree are no accident."""
 _GLOBAL = threading.Lock()
 _VECTORISED, _REPEATED = "vectorised", "vectorised, inputs repeated"
+_FEW = 3
+"""Rows that stand for all where something is established, so that this costs less than passes over all of them."""
 
 
 @dataclass
@@ -28,11 +31,17 @@ class Known:
 
     Attributes:
         discovery: Its sites.
+        rows: Of the input that they were seen with.
         execution: How its passes are run; "" until the first have been.
     """
 
     discovery: Discovery
+    rows: int = 1
     execution: str = ""
+
+    def bytes_per_pass(self, rows: int) -> int:
+        """Size of all results of a pass on so many rows, taken to be in proportion to them."""
+        return -(-self.discovery.bytes_made * rows // self.rows)
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,17 @@ class Settings:
     grad: bool
     select: Callable[[Any], Tree] = field(repr=False)
 
+    def rows(self, inputs: Tree) -> int:
+        """Number of rows of an input; 1 where the whole of it is one.
+
+        Raises:
+            InputError: It has none, or no tensor.
+        """
+        rows = 1 if self.batch_dim is None else count_rows(inputs, self.batch_dim)
+        if rows == 0:
+            raise InputError("The input has 0 rows; expected at least one.")
+        return rows
+
 
 def establish(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], settings: Settings) -> Known:
     """Checks the input and finds the model's sites.
@@ -57,12 +77,23 @@ def establish(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], s
         InputError: The input has no tensor or no rows.
         UncontrolledSiteError, NoSiteError, RowAxisError: See `mcdrop.sites.discover`.
     """
-    if settings.batch_dim is not None and count_rows((args, kwargs), settings.batch_dim) == 0:
-        raise InputError("The input has 0 rows; expected at least one.")
-    probed = settings.batch_dim if settings.shared_masks else None
+    rows = settings.rows((args, kwargs))
+    if settings.batch_dim is None or not settings.shared_masks:
+        return _found(model, args, kwargs, settings, rows, None)
+    if rows > _FEW + 1:
+        few_args, few_kwargs = first_rows((args, kwargs), settings.batch_dim, _FEW)
+        # Some models want all their rows, and some rows are too alike; what is wrong is said of the whole input.
+        with suppress(Exception):
+            return _found(model, few_args, few_kwargs, settings, _FEW, settings.batch_dim)
+    return _found(model, args, kwargs, settings, rows, settings.batch_dim)
+
+
+def _found(
+    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], settings: Settings, rows: int, probed: int | None
+) -> Known:
     discovery = discover(model, args, kwargs, sites=settings.sites, batch_dim=probed)
     discovery.require_active(model)
-    return Known(discovery)
+    return Known(discovery, rows)
 
 
 class Drawing:
@@ -96,15 +127,22 @@ class Drawing:
         self._settings = settings
         self._devices = {tensor.device for tensor in (*tensors((args, kwargs)), *model.parameters())}
         self._masks = _Remembered(Dropout(settings.seed, settings.design, None if self.shared else first_row))
-        self._run = StochasticPass(
+        self._rows = settings.rows((args, kwargs))
+        self._run = self._passes(model, args, kwargs)
+        self._on_few = self._run
+        if self._rows > _FEW and settings.batch_dim is not None:
+            self._on_few = self._passes(model, *first_rows((args, kwargs), settings.batch_dim, _FEW))
+
+    def _passes(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> StochasticPass:
+        return StochasticPass(
             model,
             args,
             kwargs,
-            discovery=known.discovery,
-            sites=settings.sites,
+            discovery=self._known.discovery,
+            sites=self._settings.sites,
             masks=self._masks,
             shared=self.shared,
-            select=settings.select,
+            select=self._settings.select,
         )
 
     @property
@@ -141,7 +179,7 @@ class Drawing:
             known.execution = "loop: as the plan says"
         if known.execution.startswith("loop"):
             return run_loop(self._run, start, start + 1)
-        stop = min(total, start + plan.chunk(known.discovery.bytes_made))
+        stop = min(total, start + plan.chunk(known.bytes_per_pass(self._rows)))
         if known.execution:
             return run_vectorised(self._run, start, stop, known.execution == _REPEATED)
         return self._first(start, stop)
@@ -158,6 +196,9 @@ class Drawing:
                 failure = failure or error
                 reason = reason or f"{type(error).__name__}: {_first_line(error)}"
                 continue
+            if self._few_agree(chunk, start):
+                self._known.execution = execution
+                return chunk
             one = run_loop(self._run, start, start + 1) if one is None else one
             if _agree(chunk, one):
                 self._known.execution = execution
@@ -170,6 +211,17 @@ class Drawing:
             ) from failure
         self._known.execution = f"loop: not vectorised ({reason})"
         return one
+
+    def _few_agree(self, chunk: Tree, start: int) -> bool:
+        """Whether the loop gives the same for the first rows. If not, that proves nothing: they may need the others."""
+        try:
+            few = run_loop(self._on_few, start, start + 1)
+        except Exception:
+            return False
+        many, single = tensors(chunk), tensors(few)
+        if len(many) != len(single) or any(a.ndim != b.ndim for a, b in zip(many, single, strict=True)):
+            return False
+        return _agree(map_tensors(_cut, chunk, few), few)
 
     def _seeded(self, draw: int) -> Tree:
         """One draw with the global generators seeded for it: they belong to the process, so one thread at a time."""
@@ -243,6 +295,11 @@ class _Remembered:
             if not all(torch.equal(mask, first) for mask in later):
                 return True
         return False
+
+
+def _cut(many: Tensor, few: Tensor) -> Tensor:
+    """The first of many draws, and of each axis as much as the few rows have."""
+    return many[tuple(slice(size) for size in few.shape)]
 
 
 def _agree(chunk: Tree, one: Tree) -> bool:

@@ -7,7 +7,7 @@ show whether rows influence each other: then no mask may be shared by "rows", be
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -111,14 +111,31 @@ def count_rows(inputs: Tree, batch_dim: int) -> int:
 
 def with_row_in_front(inputs: Tree, batch_dim: int, row: int) -> Tree:
     """The input with one of its rows put in front once more: N + 1 rows."""
+    return _on_rows(
+        lambda tensor: torch.cat([tensor.narrow(batch_dim, row, 1), tensor], dim=batch_dim), inputs, batch_dim
+    )
+
+
+def first_rows(inputs: Tree, batch_dim: int, count: int) -> Tree:
+    """The first `count` rows of an input.
+
+    Example:
+        >>> first_rows((torch.arange(4.0), torch.eye(4)), 0, 2)
+        (tensor([0., 1.]), tensor([[1., 0., 0., 0.],
+                [0., 1., 0., 0.]]))
+    """
+    return _on_rows(lambda tensor: tensor.narrow(batch_dim, 0, count), inputs, batch_dim)
+
+
+def _on_rows(change: Callable[[Tensor], Tensor], inputs: Tree, batch_dim: int) -> Tree:
+    """The input with `change` made to its tensors that hold the rows."""
     rows = count_rows(inputs, batch_dim)
 
-    def extend(tensor: Tensor) -> Tensor:
-        if not -tensor.ndim <= batch_dim < tensor.ndim or tensor.shape[batch_dim] != rows:
-            return tensor
-        return torch.cat([tensor.narrow(batch_dim, row, 1), tensor], dim=batch_dim)
+    def changed(tensor: Tensor) -> Tensor:
+        holds = -tensor.ndim <= batch_dim < tensor.ndim and tensor.shape[batch_dim] == rows
+        return change(tensor) if holds else tensor
 
-    return map_tensors(extend, inputs)
+    return map_tensors(changed, inputs)
 
 
 def row_axis(name: str, before: Profile, after: Profile, rows: int, front: int) -> RowAxis | None:
@@ -183,8 +200,14 @@ def output_rows(before: Tree, after: Tree, rows: int, front: int) -> int | None:
     """The axis of the output's first tensor that holds the rows; None when none grew.
 
     Raises:
-        RowAxisError: The added row changed what came out for the others.
+        RowAxisError: The added row changed what came out for the others, or how many tensors came out.
     """
+    if len(tensors(before)) != len(tensors(after)):
+        raise RowAxisError(
+            f"With one row more the output holds {len(tensors(after))} tensors instead of {len(tensors(before))}, so the "
+            "rows lie along no axis of it (a list with an entry for each image, say). Pass batch_dim=None, or wrap the "
+            "model so that it stacks what belongs to the rows."
+        )
     first: int | None = None
     for place, (old, new) in enumerate(zip(tensors(before), tensors(after), strict=True)):
         axis = next((a for a, (m, n) in enumerate(zip(old.shape, new.shape, strict=False)) if m != n), None)

@@ -1,0 +1,101 @@
+"""What is established before the first draws: on how many rows, and that it holds for all of them."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import mcdrop
+from mcdrop.errors import RowAxisError
+from mcdrop.sampling.drawing import Known
+from mcdrop.sites import discover
+from tests.networks import trained_looking
+
+SEEN: list[int] = []
+
+
+class Counting(nn.Module):
+    """Notes the number of rows of each pass; `needs` is how many it must have at least."""
+
+    def __init__(self, needs: int = 0) -> None:
+        super().__init__()
+        self.needs = needs
+        self.net = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Dropout(), nn.Linear(16, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        SEEN.append(len(x))
+        if len(x) < self.needs:
+            raise ValueError(f"{len(x)} rows")
+        return self.net(x)
+
+
+def sample(model: nn.Module, x: Tensor, **options) -> Tensor:
+    SEEN.clear()
+    return mcdrop.MCDropout(model, likelihood=mcdrop.Identity(), num_samples=6, seed=0, **options).sample(x)
+
+
+@pytest.fixture
+def x() -> Tensor:
+    return torch.randn(50, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+
+
+def test_a_few_rows_stand_for_all_of_them(x) -> None:
+    model = trained_looking(Counting())
+    draws = sample(model, x)
+    assert sorted(SEEN) == [3, 3, 4, 50]  # the sites, their rows, vmap against the loop; and the draws
+    torch.testing.assert_close(draws, sample(model, x, plan=mcdrop.Plan("loop")))
+
+
+def test_a_model_that_needs_more_rows_gets_all(x) -> None:
+    model = trained_looking(Counting(needs=20))
+    draws = sample(model, x)
+    assert sorted(SEEN) == [3, 3, 50, 50, 50, 51]
+    torch.testing.assert_close(draws, sample(model, x, plan=mcdrop.Plan("loop")))
+
+
+def test_rows_that_are_too_alike_are_looked_at_among_all(x) -> None:
+    """Rows of equal tokens do not tell how these are folded into the rows; with the others it can be told."""
+    x[:4] = 0.5
+
+    class Folded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.drop = nn.Linear(2, 5), nn.Dropout(0.4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            tokens = x.unflatten(1, (3, 2)).transpose(0, 1).flatten(0, 1)
+            return self.drop(self.a(tokens).tanh()).unflatten(0, (3, -1)).sum(dim=(0, 2))
+
+    model = trained_looking(Folded())
+    with pytest.raises(RowAxisError, match="too alike"):
+        discover(model, (x[:3],), {}, batch_dim=0)
+    draws = sample(model, x)
+    assert torch.equal(draws[:, :4], draws[:, :1].expand(-1, 4))  # equal rows under one mask
+    torch.testing.assert_close(draws, sample(model, x, plan=mcdrop.Plan("loop")))
+
+
+def test_what_is_wrong_is_said_of_the_whole_input(x) -> None:
+    class Tied(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.dropout(x - x.mean(dim=0), 0.5, self.training)
+
+    with pytest.raises(RowAxisError, match="influence each other"):
+        sample(Tied(), x)
+    with pytest.raises(RuntimeError, match=r"50x6 and 5x3|cannot be multiplied \(50x6"):
+        sample(nn.Sequential(nn.Dropout(), nn.Linear(5, 3)).double(), x)
+
+
+def test_masks_of_their_own_are_checked_on_the_same_rows(x) -> None:
+    model = trained_looking(Counting())
+    draws = sample(model, x, shared_masks=False)
+    assert sorted(SEEN) == [3, 50, 50]  # no rows to look for
+    torch.testing.assert_close(draws, sample(model, x, shared_masks=False, plan=mcdrop.Plan("loop")))
+
+
+def test_memory_is_reckoned_for_the_rows_at_hand(x) -> None:
+    model = trained_looking(Counting())
+    few = Known(discover(model, (x[:3],), {}, batch_dim=0), rows=3)
+    whole = discover(model, (x,), {}, batch_dim=0).bytes_made
+    assert few.bytes_per_pass(50) == pytest.approx(whole, rel=0.05)
+    assert few.bytes_per_pass(3) == few.discovery.bytes_made
+    sample(model, x, plan=mcdrop.Plan(memory=2 * whole))
+    assert SEEN.count(50) == 3  # two of the six passes at once
