@@ -43,3 +43,7 @@ class UnavailableError(McdropError, AttributeError):
 
 class VectorisationError(McdropError, RuntimeError):
     """The vectorised execution was demanded and the model cannot run under it."""
+
+
+class DownloadError(McdropError, OSError):
+    """A data set could not be downloaded: the server, the connection, the checksum or the disk failed."""
