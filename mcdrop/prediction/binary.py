@@ -63,6 +63,11 @@ class Binary(Likelihood[BinaryPrediction]):
         log_yes, log_no = self._log_probs(outputs)
         return torch.where(happened == 1, log_yes, log_no)
 
+    def geometric_mean(self, outputs: Tree) -> Float[Tensor, " N *out"]:
+        log_yes, log_no = self._log_probs(outputs)
+        logit = (log_yes - log_no).mean(dim=0)
+        return logit.sigmoid() if self.probs else logit
+
     def predict(
         self, moments: dict[str, Moments], samples: Tree, provenance: Provenance, structure: Tree = None
     ) -> BinaryPrediction:

@@ -68,6 +68,10 @@ class Categorical(Likelihood[CategoricalPrediction]):
         labels = class_labels(targets, shape[1:], outputs.shape[axis], outputs)
         return log_probs.gather(axis, labels.expand(shape).unsqueeze(axis)).squeeze(axis)
 
+    def geometric_mean(self, outputs: Tree) -> Float[Tensor, " N *out"]:
+        mean = self._log_probs(outputs).mean(dim=0)
+        return mean.softmax(dim=self._axis(outputs) - 1) if self.probs else mean
+
     def predict(
         self, moments: dict[str, Moments], samples: Tree, provenance: Provenance, structure: Tree = None
     ) -> CategoricalPrediction:

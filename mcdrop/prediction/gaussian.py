@@ -67,6 +67,9 @@ class Gaussian(RegressionLikelihood[RegressionPrediction]):
         precision = self._precision(outputs)
         return (precision / (2 * math.pi)).log() / 2 - precision * (y - accumulated(outputs)).square() / 2
 
+    def geometric_mean(self, outputs: Tree) -> Float[Tensor, " N *out"]:
+        return accumulated(outputs).mean(dim=0)
+
     def cdf(self, samples: Tree, values: ArrayLike) -> Float[Tensor, " N *out"]:
         mean = accumulated(samples)
         return normal_cdf(mean, self._std(mean), numbers(values, mean.shape[1:], mean))

@@ -77,6 +77,14 @@ class HeteroscedasticGaussian(RegressionLikelihood[RegressionPrediction]):
         y = numbers(targets, mean.shape[1:], mean)
         return -(math.log(2 * math.pi) + log_variance + (y - mean).square() * (-log_variance).exp()) / 2
 
+    def geometric_mean(self, outputs: Tree) -> Tree:
+        mean, log_variance = self._parameters(outputs)
+        precision = (-log_variance).exp()
+        average = precision.mean(dim=0)
+        scale = {"log_variance": -average.log(), "variance": 1 / average, "std": average.rsqrt()}[self.scale]
+        parts = (precision * mean).mean(dim=0) / average, scale
+        return torch.cat(parts, dim=-1) if isinstance(outputs, Tensor) else parts
+
     def cdf(self, samples: Tree, values: ArrayLike) -> Float[Tensor, " N *out"]:
         mean, log_variance = self._parameters(samples)
         return normal_cdf(mean, (log_variance / 2).exp(), numbers(values, mean.shape[1:], mean))

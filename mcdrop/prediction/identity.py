@@ -54,6 +54,12 @@ class Identity(Likelihood[RawPrediction]):
             "such as Gaussian(precision) or Categorical()."
         )
 
+    def geometric_mean(self, outputs: Tree) -> Tree:
+        raise UnavailableError(
+            "Identity() says nothing about targets, so its draws have no geometric mean. Choose a likelihood that "
+            "does, such as Gaussian(precision) or Categorical()."
+        )
+
     def predict(
         self, moments: dict[str, Moments], samples: Tree, provenance: Provenance, structure: Tree = None
     ) -> RawPrediction:

@@ -50,6 +50,17 @@ class Likelihood(ABC, Generic[Record]):
         """
 
     @abstractmethod
+    def geometric_mean(self, outputs: Tree) -> Tree:
+        """The output (N, *out) whose law is the normalised geometric mean of the draws': p(y) ~ prod_t p_t(y)^(1/n).
+
+        Raises:
+            UnavailableError: If this likelihood has no density.
+
+        Source: Hinton et al. 2012, "Improving neural networks by preventing co-adaptation of feature detectors",
+        https://arxiv.org/abs/1207.0580: weight scaling is this mean, exactly, for one layer before a softmax.
+        """
+
+    @abstractmethod
     def predict(
         self, moments: dict[str, Moments], samples: Tree, provenance: Provenance, structure: Tree = None
     ) -> Record:

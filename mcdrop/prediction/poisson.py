@@ -54,6 +54,9 @@ class Poisson(RegressionLikelihood[RegressionPrediction]):
         log_rate = accumulated(outputs)
         return y * log_rate - log_rate.exp() - torch.lgamma(y + 1)
 
+    def geometric_mean(self, outputs: Tree) -> Float[Tensor, " N *out"]:
+        return accumulated(outputs).mean(dim=0)  # of log rates, the natural parameter
+
     def cdf(self, samples: Tree, values: ArrayLike) -> Float[Tensor, " N *out"]:
         rate = accumulated(samples).exp()
         return poisson_cdf(rate, numbers(values, rate.shape[1:], rate))
