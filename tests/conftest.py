@@ -12,6 +12,24 @@ os.environ["MPLBACKEND"] = "Agg"  # also for the processes that tests start
 torch.set_num_threads(1)  # the order of a sum depends on the number of threads, and so do its last bits
 
 
+def _torchvision_schemas() -> torch.library.Library | None:
+    """Makes `import torchvision` work beside a CPU build of torch: transformers and timm import it.
+
+    PyPI's torchvision is compiled for CUDA: its library of operators does not load there, and the import fails at the
+    registration of fake kernels for two of them. With the two schemas defined it goes through; everything but these
+    operators works.
+    """
+    if torch.cuda.is_available() or torch._C._dispatch_has_kernel("torchvision::nms"):
+        return None
+    library = torch.library.Library("torchvision", "DEF")
+    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    return library
+
+
+TORCHVISION = _torchvision_schemas()  # at import, before test modules are; held, for its schemas die with it
+
+
 @pytest.fixture
 def without_type_checks() -> Iterator[None]:
     """Call mcdrop as its users do: jaxtyping and beartype, on in every test, would refuse a wrong shape first."""
@@ -31,19 +49,6 @@ def data_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def torchvision_schemas() -> Iterator[None]:
-    """Make `import torchvision` work beside a CPU build of torch.
-
-    PyPI's torchvision is compiled for CUDA: its library of operators does not load there, and the import fails at the
-    registration of fake kernels for two of them. With the two schemas defined it goes through; everything but these
-    operators works.
-    """
-    if torch.cuda.is_available() or torch._C._dispatch_has_kernel("torchvision::nms"):
-        yield
-        return
-    library = torch.library.Library("torchvision", "DEF")
-    library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    yield
-    # The library must outlive the session's last use of torchvision, so it is never destroyed before this point.
-    del library
+def torchvision_schemas() -> torch.library.Library | None:
+    """For tests that import torchvision, or what imports it: the library of its schemas, where one is needed."""
+    return TORCHVISION

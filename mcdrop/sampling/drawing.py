@@ -1,6 +1,5 @@
 """Drawing T passes for one input: what is established first, how the passes are run, what is checked at the end."""
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,7 +18,6 @@ from mcdrop.types import Tree
 
 _FURTHER = 64
 """Passes after which draws that all agree are no accident."""
-_GLOBAL = threading.Lock()
 _VECTORISED, _REPEATED = "vectorised", "vectorised, inputs repeated"
 _FEW = 3
 """Rows that stand for all where something is established, so that this costs less than passes over all of them."""
@@ -224,8 +222,8 @@ class Drawing:
         return _agree(map_tensors(_cut, chunk, few), few)
 
     def _seeded(self, draw: int) -> Tree:
-        """One draw with the global generators seeded for it: they belong to the process, so one thread at a time."""
-        with _GLOBAL, preserved_randomness(self._devices) as randomness:
+        """One draw with the global generators seeded for it."""
+        with preserved_randomness(self._devices) as randomness:
             if self._known.discovery.native:
                 randomness.reseed(self._settings.seed, draw)
             else:

@@ -2,26 +2,29 @@
 
 from collections import OrderedDict
 from collections.abc import Hashable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 
-from mcdrop.errors import InputError
+from mcdrop.errors import InputError, UnavailableError
 from mcdrop.posterior import Design, Ensemble, Independent, Mask
 from mcdrop.prediction import Likelihood, Prediction, Provenance
 from mcdrop.sampling.batches import Unpack, read_batches
 from mcdrop.sampling.drawing import Drawing, Known, Settings, establish
+from mcdrop.sampling.members import InTurn, OnePass, draws_of, member_seeds
 from mcdrop.sampling.output import Output, selector
 from mcdrop.sampling.plan import Plan
 from mcdrop.sampling.predictor import Draws, Predictor, Reading
 from mcdrop.sampling.signature import input_kind, model_fingerprint
 from mcdrop.sampling.subnetwork import mask_of_draw
-from mcdrop.sites import Shadow, Sites, Switch, count_rows
+from mcdrop.sites import Sites, advice, count_rows, opened
 from mcdrop.tree import map_tensors
 from mcdrop.types import Tree
 
 _CACHE_SIZE = 32
+"""Kinds of inputs of a model that are remembered."""
 
 
 class MCDropout(Predictor):
@@ -32,10 +35,12 @@ class MCDropout(Predictor):
     was. It is held by reference: what is trained later is seen.
 
     Args:
-        model: The trained network; or an `Ensemble`, whose members are the draws (without masks, and so without seed).
+        model: The trained network; or an `Ensemble`, whose members are the draws (without masks, and so without seed)
+            unless it says that dropout stays on inside them.
         likelihood: How its output is read: `Categorical()`, `Binary()`, `Gaussian(precision)`,
             `HeteroscedasticGaussian()`, `Poisson()`, `Identity()`.
-        num_samples: T, the number of passes, >= 1; None is 100, or the number of members.
+        num_samples: T, the number of passes, >= 1; None is 100, or the number of members. With dropout inside the
+            members it is a multiple of their number.
         seed: Of the masks, an integer >= 0. Same seed, same masks, whatever the batch size and the execution. None
             draws one from torch's global generator, now, so that `torch.manual_seed` reproduces it.
         shared_masks: Whether the rows of the input share the mask of a pass, so that each pass is one function of the
@@ -87,15 +92,9 @@ class MCDropout(Predictor):
         if not isinstance(model, nn.Module | Ensemble):
             raise InputError(
                 f"{type(model).__name__} was given as the model; expected a torch.nn.Module or a mcdrop.Ensemble."
+                f"{advice(model)}"
             )
-        members = len(model.members) if isinstance(model, Ensemble) else None
-        if num_samples is None:
-            num_samples = members or 100
-        elif members is not None and num_samples != members:
-            raise InputError(
-                f"num_samples={num_samples!r} was given for an ensemble of {members}; expected {members}, or None: its "
-                "members are the draws."
-            )
+        num_samples = draws_of(model, num_samples)
         self._reading = Reading(likelihood, num_samples, keep_samples)
         for name, value, kind in (("design", design, Design), ("sites", sites, Sites), ("plan", plan, Plan)):
             if not isinstance(value, kind):
@@ -107,6 +106,7 @@ class MCDropout(Predictor):
         if batch_dim is not None and (isinstance(batch_dim, bool) or not isinstance(batch_dim, int)):
             raise InputError(f"batch_dim={batch_dim!r} was given; expected an axis, or None for one single row.")
         self.model = model
+        self._num_models = len(model.members) if isinstance(model, Ensemble) else 1
         self._settings = Settings(
             num_samples, seed, design, shared_masks, batch_dim, sites, plan, grad, selector(output)
         )
@@ -115,10 +115,11 @@ class MCDropout(Predictor):
 
     def __repr__(self) -> str:
         s = self._settings
-        if isinstance(self.model, Ensemble):
-            return f"MCDropout({self.model}, likelihood={self.likelihood})"
+        name = repr(self.model) if isinstance(self.model, Ensemble) else type(self.model).__name__
+        if isinstance(self.model, Ensemble) and not self.model.dropout:
+            return f"MCDropout({name}, likelihood={self.likelihood})"
         return (
-            f"MCDropout({type(self.model).__name__}, likelihood={self.likelihood}, num_samples={self.num_samples}, "
+            f"MCDropout({name}, likelihood={self.likelihood}, num_samples={self.num_samples}, "
             f"seed={s.seed}, shared_masks={s.shared_masks}, design={s.design})"
         )
 
@@ -134,7 +135,7 @@ class MCDropout(Predictor):
             t: Number of the draw, from 0 to T - 1.
 
         Raises:
-            UnavailableError: Nothing was predicted yet; or every row has masks of its own.
+            UnavailableError: Nothing was predicted yet; every row has masks of its own; or the model is an ensemble.
             InputError: t is no such number.
 
         Example:
@@ -146,6 +147,11 @@ class MCDropout(Predictor):
             >>> mc.masks(7).num_units, 0 < mc.masks(7).num_kept < 32
             (32, True)
         """
+        if isinstance(self.model, Ensemble):
+            raise UnavailableError(
+                "masks(t) was asked of an ensemble, whose draws are of different networks. Ask one member: "
+                "mcdrop.MCDropout(ensemble.members[0], ...)."
+            )
         return mask_of_draw(self._last, self._settings, t)
 
     def clear(self) -> None:
@@ -161,7 +167,7 @@ class MCDropout(Predictor):
         row = 0
         model = self.model.members[0] if isinstance(self.model, Ensemble) else self.model
         device = next((tensor.device for tensor in (*model.parameters(), *model.buffers())), None)
-        for args, kwargs, target in read_batches(model.forward, loader, unpack, name=type(model).__name__):
+        for args, kwargs, target in read_batches(opened(model).forward, loader, unpack, name=type(model).__name__):
             if device is not None:
                 args, kwargs = map_tensors(lambda tensor: tensor.to(device), (args, kwargs))
             yield args, kwargs, target, row
@@ -169,18 +175,31 @@ class MCDropout(Predictor):
 
     def _draws(self, args: tuple[Any, ...], kwargs: dict[str, Any], first_row: int) -> Draws:
         settings = self._settings
-        rows = 1 if settings.batch_dim is None else count_rows((args, kwargs), settings.batch_dim)
-        if isinstance(self.model, Ensemble):
-            return _Members(self.model, args, kwargs, settings)
-        key = (model_fingerprint(self.model), input_kind((args, kwargs), settings.batch_dim, rows))
+        if not isinstance(self.model, Ensemble):
+            return self._passes(self.model, args, kwargs, settings, first_row)
+        if not self.model.dropout:
+            return OnePass(self.model, args, kwargs, settings)
+        members = self.model.members
+        share = settings.num_samples // len(members)
+        draws = [
+            self._passes(member, args, kwargs, replace(settings, num_samples=share, seed=seed), first_row)
+            for member, seed in zip(members, member_seeds(settings.seed, len(members)), strict=True)
+        ]
+        return InTurn(self.model, draws, settings)
+
+    def _passes(
+        self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], settings: Settings, first_row: int
+    ) -> Draws:
+        """The passes of one network, with what is established about it for this kind of input."""
+        key = (model_fingerprint(model), input_kind((args, kwargs), settings.batch_dim, settings.rows((args, kwargs))))
         known = self._known.get(key)
         if known is None:
-            known = establish(self.model, args, kwargs, settings)
+            known = establish(model, args, kwargs, settings)
             self._known[key] = known
-            while len(self._known) > _CACHE_SIZE:
+            while len(self._known) > _CACHE_SIZE * self._num_models:
                 self._known.popitem(last=False)
         self._last = known
-        return _Passes(Drawing(self.model, args, kwargs, known=known, settings=settings, first_row=first_row), settings)
+        return _Passes(Drawing(model, args, kwargs, known=known, settings=settings, first_row=first_row), settings)
 
 
 class _Passes(Draws):
@@ -207,35 +226,6 @@ class _Passes(Draws):
 
     def __iter__(self) -> Iterator[Tree]:
         return iter(self._drawing)
-
-
-class _Members(Draws):
-    """One pass of each member of an ensemble."""
-
-    def __init__(self, ensemble: Ensemble, args: tuple[Any, ...], kwargs: dict[str, Any], settings: Settings) -> None:
-        self._ensemble = ensemble
-        self._inputs = (args, kwargs)
-        self._settings = settings
-
-    @property
-    def block_size(self) -> int:
-        return 1
-
-    @property
-    def provenance(self) -> Provenance:
-        return Provenance(
-            num_samples=len(self._ensemble.members),
-            design=repr(self._ensemble),
-            members=True,
-            execution="loop: one pass of each member",
-        )
-
-    def __iter__(self) -> Iterator[Tree]:
-        for member in self._ensemble.members:
-            args, kwargs = map_tensors(torch.clone, self._inputs)
-            with torch.set_grad_enabled(self._settings.grad):
-                output = self._settings.select(Shadow(member, Switch(off=True)).root(*args, **kwargs))
-            yield map_tensors(lambda tensor: tensor[None], output)
 
 
 def predict(

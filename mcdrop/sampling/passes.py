@@ -88,6 +88,8 @@ class StochasticPass:
 
         # A skeleton for each pass: what a forward writes to its modules must not reach the next one.
         shadow = Shadow(self._model, Switch(self._on))
+        if self._native:
+            shadow.reseed_generators()
         args, kwargs = map_tensors(copied, self._given)
         with Interception(shadow, partial(self._mask, supply), partial(self._draw, supply)):
             output = shadow.root(*args, **kwargs)

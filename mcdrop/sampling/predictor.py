@@ -2,7 +2,7 @@
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,21 +149,25 @@ class Predictor(ABC):
             ]
         )
 
-    def evaluate(self, loader: Iterable[Any], *, unpack: Unpack | None = None) -> dict[str, Score]:
+    def evaluate(
+        self, loader: Iterable[Any], *, unpack: Unpack | None = None, scores: Sequence[str] | None = None
+    ) -> dict[str, Score]:
         """Scores against the targets of a loader, batch by batch, so that the data may be larger than memory.
 
         Args:
             loader: Batches with targets; see `predict`.
             unpack: See `predict`.
+            scores: Names of functions of `mcdrop.calibration`, None for the likelihood's usual ones; which there are,
+                and which take memory per row, says `mcdrop.calibration.Tally.of`.
 
         Returns:
-            The likelihood's scores by name, each with two errors: from the sampling of rows, and Monte Carlo.
+            The scores by name, each with two errors: from the sampling of rows, and Monte Carlo.
 
         Raises:
-            InputError: As `predict`; or a batch has no target.
+            InputError: As `predict`; or a batch has no target, or a score is unknown or not defined for these rows.
             McdropError: As calling the object does.
         """
-        tally = Tally(self.likelihood)
+        tally = Tally.of(self.likelihood, scores)
         for args, kwargs, target, row in self._watched(loader, unpack):
             if target is None:
                 raise InputError(

@@ -2,6 +2,8 @@
 
 from mcdrop.sites.audit_table import Audit as Audit
 from mcdrop.sites.audit_table import audit as audit
+from mcdrop.sites.containers import advice as advice
+from mcdrop.sites.containers import opened as opened
 from mcdrop.sites.discovery import discover as discover
 from mcdrop.sites.drawn import RandomCall as RandomCall
 from mcdrop.sites.insertion import insert as insert

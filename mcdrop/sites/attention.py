@@ -1,7 +1,8 @@
 """Dropout on attention weights: `scaled_dot_product_attention` and `nn.MultiheadAttention`.
 
 Both keep the weights to themselves: the first in one fused kernel, which has no training flag either (a probability
-above 0 is the flag), the second in a function that hides its inner operations from a function mode.
+above 0 is the flag), the second in a function that hides its inner operations from a function mode. Without dropout on
+the weights the fused kernel runs, under vmap too, where PyTorch would run it sample by sample.
 """
 
 import math
@@ -86,3 +87,71 @@ def dropout_probability(
 ) -> float:
     """The probability with which `scaled_dot_product_attention`, called with these arguments, zeroes a weight."""
     return dropout_p
+
+
+def fused(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *,
+    scale: float | None = None,
+    enable_gqa: bool = False,
+) -> Tensor:
+    """`scaled_dot_product_attention` without dropout, with a rule for vmap: the samples are folded into the batch."""
+    return _Fused.apply(
+        {"is_causal": is_causal, "scale": scale, "enable_gqa": enable_gqa}, query, key, value, attn_mask
+    )
+
+
+class _Fused(torch.autograd.Function):
+    """The kernel, with a rule for vmap and a gradient that runs it again."""
+
+    generate_vmap_rule = False
+
+    @staticmethod
+    def forward(options: dict[str, Any], *operands: Any) -> Tensor:
+        return F.scaled_dot_product_attention(*operands, **options)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.options = inputs[0]
+        ctx.save_for_backward(*inputs[1:])
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
+        with torch.enable_grad():
+            operands: list[Any] = [tensor if tensor is None else tensor.detach() for tensor in ctx.saved_tensors]
+            needed = [tensor for tensor, wanted in zip(operands, ctx.needs_input_grad[1:], strict=True) if wanted]
+            for tensor in needed:
+                tensor.requires_grad_()
+            output = F.scaled_dot_product_attention(*operands, **ctx.options)
+        found = iter(torch.autograd.grad(output, needed, grad))
+        return None, *(next(found) if wanted else None for wanted in ctx.needs_input_grad[1:])
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, options: dict[str, Any], *operands: Any) -> tuple[Tensor, int]:
+        front: list[Any] = [
+            tensor if tensor is None else _in_front(tensor, dim, info.batch_size)
+            for tensor, dim in zip(operands, in_dims[1:], strict=True)
+        ]
+        *inputs, mask = front
+        axes = inputs[0].ndim
+        if mask is not None:
+            mask = mask.view(info.batch_size, *[1] * (axes - mask.ndim), *mask.shape[1:])
+        if axes < 5:
+            return _Fused.apply(options, *inputs, mask), 0
+        # The kernels take (rows, heads, length, width) and nothing longer.
+        rows = max(tensor.shape[1] for tensor in inputs)
+        folded = [
+            tensor if tensor is None else tensor.expand(-1, rows, *tensor.shape[2:]).flatten(0, 1)
+            for tensor in (*inputs, mask)
+        ]
+        return _Fused.apply(options, *folded).unflatten(0, (info.batch_size, rows)), 0
+
+
+def _in_front(tensor: Tensor, dim: int | None, copies: int) -> Tensor:
+    """The samples as first axis, also where they are all alike."""
+    return tensor.expand(copies, *tensor.shape) if dim is None else tensor.movedim(dim, 0)

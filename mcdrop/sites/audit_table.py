@@ -49,10 +49,18 @@ class Audit:
     def __str__(self) -> str:
         lines = [f"{self.model}: {len(self.sites)} dropout {'site' if len(self.sites) == 1 else 'sites'}"]
         rows = self.rows()
+        # What is a sentence stands below the table once, with a number: many sites are known by one line of code.
+        notes = list(dict.fromkeys(row["established by"] for row in rows if " " in row["established by"]))
+        for row in rows:
+            if row["established by"] in notes:
+                row["established by"] = f"[{notes.index(row['established by']) + 1}]"
+        if not any(site.always_on for site in self.sites):
+            rows = [{key: text for key, text in row.items() if key != "in eval"} for row in rows]
         if rows:
             widths = {key: max(len(key), *(len(row[key]) for row in rows)) for key in rows[0]}
             lines.append("  " + "  ".join(key.ljust(width) for key, width in widths.items()).rstrip())
             lines += ["  " + "  ".join(row[key].ljust(w) for key, w in widths.items()).rstrip() for row in rows]
+        lines += [f"  [{number}] {text}" for number, text in enumerate(notes, 1)]
         lines += [f"  off: {text}" for text in self.off]
         lines += [f"  NOT CONTROLLED: {text}" for text in self.uncontrolled]
         return "\n".join(lines)
@@ -90,8 +98,8 @@ def audit(model: nn.Module, *args: Any, batch_dim: int | None = 0, **kwargs: Any
         >>> model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Dropout(0.1), nn.Linear(4, 2))
         >>> print(audit(model, torch.zeros(5, 3)))
         Sequential: 1 dropout site
-          site       source  p    law                  rows on  in eval  established by
-          2:dropout          0.1  Bernoulli(keep 0.9)  axis 0   off      Dropout
+          site       source  p    law                  rows on  established by
+          2:dropout          0.1  Bernoulli(keep 0.9)  axis 0   Dropout
     """
     found = discover(model, args, kwargs, batch_dim=batch_dim)
     return Audit(type(model).__name__, found.sites, found.off, tuple(map(str, found.uncontrolled)))

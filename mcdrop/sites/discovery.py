@@ -2,30 +2,29 @@
 
 One pass with dropout's own layers on and everything else in evaluation mode shows who else reads `training`. Each such
 reader is then told True once, alone. What that changes is the evidence: dropout operations that wake up, and nothing
-else, make it a switch of dropout; running statistics, another output structure or an exception make it something that
-stays off; both at once, or a random operation that is no dropout operation, cannot be controlled, and are said so.
+else, make it a switch of dropout; running statistics, noise, augmentation, another output structure or an exception
+make it something that stays off; both at once, or a random operation that is none of these, cannot be controlled, and
+are said so.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import torch
-from torch import fx, nn
+from torch import nn
 
-from mcdrop.errors import InputError, RowAxisError
+from mcdrop.errors import InputError, RowAxisError, UncontrolledSiteError
+from mcdrop.sites.containers import is_graph, traced
+from mcdrop.sites.host import HostNumbers, fullest_seed, host_numbers
 from mcdrop.sites.intercept import Place
-from mcdrop.sites.observe import Draw, Observation, Seen, observe
+from mcdrop.sites.observe import Draw, Observation, Seen, observe, trial
 from mcdrop.sites.rows import Profile, count_rows, output_rows, row_axis, with_row_in_front
 from mcdrop.sites.select import Named, Sites
 from mcdrop.sites.site import HOST_OPERATIONS, Discovery, Site, Uncontrolled
 from mcdrop.sites.switch import Reader, is_dropout_layer
 from mcdrop.sites.uses import COIN
-from mcdrop.tree import tensors
 
 _TINY = 1e-9
-_HOST_TRIALS = 32
-"""Passes with which a decision of the host program is told from augmentation."""
 
 
 def discover(
@@ -56,11 +55,17 @@ def discover(
     for reader in search.queue:  # grows while it is walked: what a reader switches on may hold further readers
         search.try_reader(reader)
     base = search.base
+    unreachable = [seen for seen in base.seen if _is_unreachable(seen) and not search.leaves_off(seen)]
     found = search.described()
     off = search.off + [
         f"{seen.name}: called with training=False" for seen in base.seen if not seen.training and _counts(seen, sites)
     ]
-    uncontrolled = (*search.uncontrolled, *_unreachable(base))
+    off += [
+        f"{path or '(model)'}: a traced graph, without what tracing in evaluation mode leaves out (masks by hand, "
+        "attention's dropout)"
+        for path in traced(model)
+    ]
+    uncontrolled = (*search.uncontrolled, *map(_unreachable, unreachable))
     output_axis = None
     # What draws in evaluation mode too would look like rows that influence each other; it is refused for what it is.
     if batch_dim is not None and not search.native and all(item.reader is not None for item in uncontrolled):
@@ -80,6 +85,7 @@ class _Search:
         self._sites = sites
         self.host_seed = 0
         self._host_sites: list[Seen] = []
+        self._host_readers: set[Reader] = set()
         self.rows = rows
         self.base = observe(model, args, kwargs, rows=rows)
         if self.base.error is not None:
@@ -87,6 +93,7 @@ class _Search:
         self.on: dict[Reader, None] = {}
         self.off: list[str] = []
         self.queue = list(self.base.readers)
+        self._always_drawn = self.base.draws
         self.unused = self._unused()
         unknown = [
             str(seen)
@@ -110,39 +117,42 @@ class _Search:
         names = frozenset(seen.name for seen in self.base.seen if seen.is_unused)
         if not names:
             return names
-        low, high = (tensors(observe(*self.inputs, quantile=quantile).output) for quantile in (_TINY, 1 - _TINY))
-        same = len(low) == len(high) and all(torch.equal(a, b) for a, b in zip(low, high, strict=True))
-        return names if same else frozenset()
+        low, high = (trial(*self.inputs, quantile=quantile) for quantile in (_TINY, 1 - _TINY))
+        return names if high.same_output(low) else frozenset()
 
     def try_reader(self, reader: Reader) -> None:
         """Tells one more reader True and decides by what that changes."""
         on = [*self.on, reader]
         flipped = observe(*self.inputs, on, rows=self.rows, host_seed=self.host_seed)
+        if isinstance(flipped.error, UncontrolledSiteError):  # ours, not the model's
+            raise flipped.error
         self.queue += [new for new in flipped.readers if new not in self.queue]
         before = {seen.name: seen for seen in self.base.seen}
         new = [seen for seen in flipped.seen if _grown(before.get(seen.name), seen)]
         woken = [seen for seen in new if seen.is_dropout or self._skips_modules(seen, on)]
-        new_draws = [draw for draw in flipped.draws if draw not in self.base.draws]
-        if any(draw.host for draw in new_draws) and self._host_skips_modules(on):
-            decisions = [_decision(draw) for draw in new_draws if draw.host]
-            new_draws = [draw for draw in new_draws if not draw.host]
+        new_draws = [draw for draw in flipped.draws if draw not in self.base.draws and not draw.host]
+        host = self._host_numbers(flipped, reader)
+        decisions = [_decision(draw, self._host_sites) for draw in host.decisions]
+        if decisions:
             woken, new = woken + decisions, new + decisions
+            self.host_seed = fullest_seed(self.inputs, on)
             flipped = observe(*self.inputs, on, rows=self.rows, host_seed=self.host_seed)
         noise = [seen for seen in new if seen.is_noise]
         left = [seen for seen in woken if self._left(seen)]
-        if left and len(left) == len(new) + len(new_draws):
+        if left and len(left) == len(new) + len(new_draws) + len(host.unexplained):
             self.off += [f"{seen}: not chosen" for seen in left]
             self._left_off += [Named(seen.name, seen.place.path, seen.place.owner, -1) for seen in left]
             return
         live = [seen for seen in woken if _counts(seen, self._sites) and not self._excluded(seen.place)]
         unknown: list[Seen | Draw] = [seen for seen in new if seen.training and seen not in woken + noise]
-        unknown += new_draws
+        unknown += [*new_draws, *host.unexplained]
         unexcluded = [one for one in unknown if not self._excluded(one.place)]
         self._left_off += [Named(str(one), one.place.path, one.place.owner, -1) for one in (*unknown, *noise)]
         effects = [effect for effect in [_side_effect(self.base, flipped)] if effect]
         native = self._sites.uncontrolled == "native"
         effects += [f"{seen} wakes up" for seen in noise if not (native and (unexcluded or live))]
         effects += [f"{seen}, which is not chosen, wakes up" for seen in left]
+        effects += host.effects
         if len(unexcluded) < len(unknown):
             effects.append("an excluded random operation wakes up")
         if unexcluded and (effects or not native):
@@ -155,23 +165,23 @@ class _Search:
             self.on[reader] = None
             self.native = self.native or bool(unexcluded or noise)
             self._evidence |= {seen.name: f"read of training at {reader}" for seen in woken}
-            self._host_sites += [seen for seen in woken if seen.operation in HOST_OPERATIONS]
+            self._host_sites += decisions
+            self._host_readers |= {reader} if decisions else set()
             self.base = flipped
 
-    def _host_skips_modules(self, on: Sequence[Reader]) -> bool:
-        """Whether decisions by Python's or NumPy's generators make modules run or not; if so, the seed for further
-        passes is one with which the most modules run."""
-        ran = [observe(*self.inputs, on, host_seed=seed, note_modules=True).ran for seed in range(_HOST_TRIALS)]
-        self.host_seed = max(range(_HOST_TRIALS), key=lambda seed: len(ran[seed]))
-        return len(set(ran)) > 1
+    def _host_numbers(self, flipped: Observation, reader: Reader) -> HostNumbers:
+        """What one more reader makes of numbers of Python's and NumPy's generators."""
+        if not any(draw.host for draw in flipped.draws):
+            return HostNumbers()
+        # Without the readers that make such decisions already, so that what differs is due to this one.
+        alone = [*(other for other in self.on if other not in self._host_readers), reader]
+        return host_numbers(self.inputs, alone, self._always_drawn)
 
     def _skips_modules(self, seen: Seen, on: Sequence[Reader]) -> bool:
         """Whether numbers that the host program decides by make modules run or not (LayerDrop), and nothing else."""
         if seen.uses != {COIN}:
             return False
-        low, high = (
-            observe(*self.inputs, on, quantile=quantile, note_modules=True).ran for quantile in (_TINY, 1 - _TINY)
-        )
+        low, high = (trial(*self.inputs, on, quantile=quantile).ran for quantile in (_TINY, 1 - _TINY))
         return low < high or high < low
 
     def described(self) -> list[Site]:
@@ -191,7 +201,7 @@ class _Search:
                 path=seen.place.path,
                 owner=seen.place.owner.__name__,
                 operation=seen.operation,
-                law=seen.law,
+                law=_law(seen),
                 p=None if seen.p is None else self._sites.probability(named[place], len(on), seen.p),
                 mask_shape=seen.mask_shape,
                 row=None,
@@ -215,6 +225,12 @@ class _Search:
         """Whether a site that draws its mask itself, and so is on or off with its reader, is not chosen."""
         return seen.p is None and not self._sites.takes(Named(seen.name, seen.place.path, seen.place.owner, -1), 0)
 
+    def leaves_off(self, seen: Seen) -> bool:
+        """Whether dropout that is off shall stay so: it is excluded by name or path, or not named by `only`."""
+        named = Named(seen.name, seen.place.path, seen.place.owner, -1)
+        self._left_off.append(named)
+        return not self._sites.takes(named, 1 + len(self.base.seen))
+
     def _excluded(self, place: Place) -> bool:
         everything_else = replace(self._sites, only=None)
         return not everything_else.takes(Named(place.path, place.path, place.owner, -1), 0)
@@ -225,11 +241,18 @@ class _Search:
         self.uncontrolled.append(Uncontrolled(", ".join(sorted(set(map(str, what)))), why, reader))
 
 
-def _decision(draw: Draw) -> Seen:
-    """A decision by one of the host program's generators, as a site."""
-    name = f"{draw.place.path or '(model)'}:{draw.operation}"
+def _decision(draw: Draw, before: Sequence[Seen]) -> Seen:
+    """A decision by one of the host program's generators, as a site; `before`: those that are known."""
+    count = 1 + sum(seen.operation == draw.operation for seen in before)
+    name = f"{draw.place.path or '(model)'}:{draw.operation}" + (f"#{count}" if count > 1 else "")
     law = "decision of the host program"
     return Seen(name, draw.place, draw.operation, law, None, True, (), Profile(()), frozenset([COIN]))
+
+
+def _law(seen: Seen) -> str:
+    """The law in words; of numbers that decide which modules run, that they do."""
+    is_coin = seen.uses == {COIN} and seen.operation not in HOST_OPERATIONS
+    return f"{seen.law}, a coin" if is_coin else seen.law
 
 
 def _grown(before: Seen | None, now: Seen) -> bool:
@@ -253,7 +276,7 @@ def _counts(seen: Seen, sites: Sites) -> bool:
 def _side_effect(base: Observation, flipped: Observation) -> str:
     if flipped.error is not None:
         return f"the model raises {type(flipped.error).__name__}: {flipped.error}"
-    if flipped.buffers_changed:
+    if flipped.buffers_changed - base.buffers_changed:
         return "buffers (running statistics, say) change"
     if flipped.batch_statistics > base.batch_statistics:
         return "a normalisation uses the statistics of the batch"
@@ -262,26 +285,29 @@ def _side_effect(base: Observation, flipped: Observation) -> str:
     return ""
 
 
-def _unreachable(base: Observation) -> list[Uncontrolled]:
-    """Dropout that evaluation mode keeps off and whose flag the skeleton cannot answer."""
-    found = []
-    for seen in base.seen:
-        if seen.training or seen.p == 0:
-            continue
-        if seen.place.outside:
-            why = "its module is held by something that is no module, so its mode cannot be read on its own"
-            found.append(Uncontrolled(seen.name, why, None))
-        elif issubclass(seen.place.owner, fx.GraphModule):
-            found.append(Uncontrolled(seen.name, "the traced graph holds training=False as a constant", None))
-    return found
+def _is_unreachable(seen: Seen) -> bool:
+    """Whether dropout is off although nobody meant it: its flag is none that the skeleton answers."""
+    return not seen.training and seen.p != 0 and (seen.place.outside or is_graph(seen.place.owner))
+
+
+def _unreachable(seen: Seen) -> Uncontrolled:
+    if seen.place.outside:
+        why = "its module is held by something that is no module, so its mode cannot be read on its own"
+    else:
+        why = (
+            "the traced graph holds training=False as a constant: trace or export it in training mode, or pass the "
+            "model that it was made from"
+        )
+    return Uncontrolled(seen.name, why, None)
 
 
 def _with_rows(search: _Search, found: list[Site], batch_dim: int) -> tuple[list[Site], int | None]:
     model, args, kwargs = search.inputs
     rows = search.rows
+    looked_at = rows + 1 if rows > 1 else 1  # with one row there is one layout, whatever the values
     for front in (rows - 1, 0):
         more_args, more_kwargs = with_row_in_front((args, kwargs), batch_dim, front)
-        more = observe(model, more_args, more_kwargs, search.on, rows=rows + 1, host_seed=search.host_seed)
+        more = observe(model, more_args, more_kwargs, search.on, rows=looked_at, host_seed=search.host_seed)
         if more.error is None:
             break
     if more.error is not None:

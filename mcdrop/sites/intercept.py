@@ -19,9 +19,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from mcdrop.sites.attention import attend, dropout_probability, multi_head_attention_forward
+from mcdrop.errors import UncontrolledSiteError
+from mcdrop.sites.attention import attend, dropout_probability, fused, multi_head_attention_forward
+from mcdrop.sites.containers import COMPILED, is_compiling
 from mcdrop.sites.drawn import RandomCall, read_random
 from mcdrop.sites.operations import Call, read_call
+from mcdrop.sites.overloads import public
 from mcdrop.sites.recurrent import read_layers
 from mcdrop.sites.shadow import Shadow
 
@@ -94,6 +97,9 @@ class Interception(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         frame = sys._getframe(1)
+        if is_compiling():
+            raise UncontrolledSiteError(COMPILED)
+        given, func = func, public(func)
         call = read_call(func, args, kwargs)
         if call is not None:
             masked = self._ask(call, frame)
@@ -102,20 +108,27 @@ class Interception(TorchFunctionMode):
         elif func is F.multi_head_attention_forward:
             with self:
                 return multi_head_attention_forward(*args, **kwargs)
-        elif func is F.scaled_dot_product_attention and dropout_probability(*args, **kwargs) > 0:
-            return attend(partial(self._masked, frame), *args, **kwargs)
+        elif func is F.scaled_dot_product_attention:
+            if dropout_probability(*args, **kwargs) > 0:
+                return attend(partial(self._masked, frame), *args, **kwargs)
+            given = fused
         layers = read_layers(func, args, kwargs)
         if layers is not None:  # without dropout too: vmap has no rule for these functions
-            return layers.run(partial(self._masked, frame) if layers.drops else lambda call: call.input)
+            return layers.run(partial(self._masked, frame) if layers.has_dropout else lambda call: call.input)
         random = read_random(func, args, kwargs)
         if random is not None:
             drawn = self._on_random(self._name(random.operation, frame), random, frame)
             if drawn is not None:
                 return drawn if random.target is None else random.target.copy_(drawn)
-        result = func(*args, **kwargs)
+        result = given(*args, **kwargs)
         if self._on_result is not None:
             self._on_result(func, args, kwargs, result, frame)
         return result
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
+        super().__exit__(kind, error, trace)
+        if kind is not None and kind.__module__ == "torch._dynamo.exc":
+            raise UncontrolledSiteError(COMPILED) from error
 
     def _name(self, operation: str, frame: FrameType) -> str:
         base = f"{place_of(self._shadow, frame, source=False).path or '(model)'}:{operation}"

@@ -4,7 +4,7 @@ The pass runs with dropout operations replaced by the identity and random number
 deterministic unless something else draws, which is noticed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
@@ -31,6 +31,8 @@ _NORMALISATIONS = {
     torch.instance_norm: "use_input_stats",
 }
 """Operations that use the batch's statistics or the running ones; the name of the sixth argument, which decides."""
+_OF_HOST_DATA = {torch.tensor, torch.as_tensor, torch.asarray, torch.Tensor.new_tensor}
+"""Operations that make a tensor of the host program's numbers."""
 
 
 @dataclass(frozen=True)
@@ -110,28 +112,39 @@ class Observation:
         seen: Its dropout operations and draws in order.
         draws: Its other random operations.
         readers: Places that read `training` without a known answer.
-        buffers_changed: Whether it wrote to a buffer.
+        buffers_changed: The buffers that it wrote to (see `Shadow`).
         output: What the model returned; None when it raised.
         error: What it raised.
         bytes_made: Size of all results of its operations, in bytes.
         batch_statistics: How many of its operations normalised by the statistics of the batch.
-        ran: Paths of the modules whose operations ran, where they were asked for.
+        ran: Paths of the modules whose operations ran, in a trial.
+        host_tensors: Copies of the tensors that were made of the host program's numbers.
+        host_uses: What became of those that would have been others than the ones held.
     """
 
     seen: tuple[Seen, ...]
     draws: tuple[Draw, ...]
     readers: tuple[Reader, ...]
-    buffers_changed: bool
+    buffers_changed: frozenset[int]
     output: Tree
     error: Exception | None
     bytes_made: int
     batch_statistics: int
     ran: frozenset[str]
+    host_tensors: tuple[Tensor, ...]
+    host_uses: frozenset[str]
 
     @property
     def structure(self) -> str:
         """The output's structure, shapes and types."""
         return describe(self.output)
+
+    def same_output(self, other: "Observation") -> bool:
+        """Whether both passes gave an output, bit for bit the same."""
+        ours, theirs = tensors(self.output), tensors(other.output)
+        if self.error or other.error or len(ours) != len(theirs):
+            return False
+        return all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
 def observe(
@@ -140,12 +153,41 @@ def observe(
     kwargs: dict[str, Any],
     on: Iterable[Reader] = (),
     *,
-    quantile: float | None = None,
     rows: int = 1,
     host_seed: int = 0,
-    note_modules: bool = False,
 ) -> Observation:
-    """Runs the model's skeleton once.
+    """Runs the model's skeleton once, and once more where something draws, to see which operations do.
+
+    Args:
+        model: The network; it is only read.
+        args: Its positional inputs.
+        kwargs: Its keyword inputs.
+        on: The readers of `training` that are told True.
+        rows: Number of rows of the inputs; sites' values are looked at where several may be folded into one axis.
+        host_seed: Seed of Python's and NumPy's generators for the pass.
+    """
+    devices = {tensor.device for tensor in (*tensors((args, kwargs)), *model.parameters())}
+    with torch.no_grad(), preserved_randomness(devices) as given:
+        given.reseed_host(host_seed)
+        seeded = GlobalRandomness(devices)
+        observation = _Watcher(model, on, rows=rows).run(args, kwargs)
+        if not seeded.moved():
+            return observation
+        seeded.restore()  # and again, looking after each operation which one it was
+        return _Watcher(model, on, rows=rows, watched=devices).run(args, kwargs)
+
+
+def trial(
+    model: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    on: Iterable[Reader] = (),
+    *,
+    quantile: float | None = None,
+    host_seed: int = 0,
+    held: Sequence[Tensor] | None = None,
+) -> Observation:
+    """Runs the model's skeleton once, noting which modules run and not which operations draw.
 
     Args:
         model: The network; it is only read.
@@ -153,23 +195,17 @@ def observe(
         kwargs: Its keyword inputs.
         on: The readers of `training` that are told True.
         quantile: Random numbers are this quantile of their law; None: their mean.
-        rows: Number of rows of the inputs; sites' values are looked at where several may be folded into one axis.
         host_seed: Seed of Python's and NumPy's generators for the pass.
-        note_modules: Whether the modules that run are noted.
+        held: The `host_tensors` of another pass, to be used in place of what this one makes.
     """
     devices = {tensor.device for tensor in (*tensors((args, kwargs)), *model.parameters())}
     with torch.no_grad(), preserved_randomness(devices) as given:
         given.reseed_host(host_seed)
-        seeded = GlobalRandomness(devices)
-        observation = _Watcher(model, on, quantile, rows, note_modules, None).run(args, kwargs)
-        if not seeded.moved():
-            return observation
-        seeded.restore()  # and again, looking after each operation which one it was
-        return _Watcher(model, on, quantile, rows, note_modules, devices).run(args, kwargs)
+        return _Watcher(model, on, quantile=quantile, note_modules=True, held=held).run(args, kwargs)
 
 
 class _Watcher:
-    """Runs one pass and takes notes; see `observe`.
+    """Runs one pass and takes notes; see `observe` and `trial`.
 
     Args:
         model: The network.
@@ -177,6 +213,7 @@ class _Watcher:
         quantile: Of random numbers.
         rows: Of the inputs.
         note_modules: Whether the modules that run are noted.
+        held: Tensors used in place of those made of the host program's numbers.
         watched: Devices whose generators are looked at after each operation; None to leave that out.
     """
 
@@ -184,16 +221,20 @@ class _Watcher:
         self,
         model: nn.Module,
         on: Iterable[Reader],
-        quantile: float | None,
-        rows: int,
-        note_modules: bool,
-        watched: set[torch.device] | None,
+        *,
+        quantile: float | None = None,
+        rows: int = 1,
+        note_modules: bool = False,
+        held: Sequence[Tensor] | None = None,
+        watched: set[torch.device] | None = None,
     ) -> None:
         self._switch = Switch(on)
         self._shadow = Shadow(model, self._switch)
         self._quantile = quantile
         self._rows = rows
         self._note_modules = note_modules
+        self._held = held
+        self._host_tensors: list[Tensor] = []
         self._watched = watched
         self._before = GlobalRandomness(watched) if watched is not None else None
         self._seen: list[Seen] = []
@@ -212,7 +253,10 @@ class _Watcher:
                 output = self._shadow.root(*args, **kwargs)
         except Exception as raised:
             error = raised
-        self._look("what runs after the last operation", None)
+        self._look("what runs behind the last operation that is seen (a scripted function, say)", None)
+        for kind, path in self._shadow.generators_moved:
+            place = Place(path, type(self._shadow.root.get_submodule(path)), False, "")
+            self._draws.append(Draw(f"a {kind} of its own", place))
         used = self._uses.found
         return Observation(
             seen=tuple(replace(s, uses=frozenset(used[s.name])) if s.name in used else s for s in self._seen),
@@ -224,6 +268,8 @@ class _Watcher:
             bytes_made=self._made,
             batch_statistics=self._batch_statistics,
             ran=frozenset(self._ran),
+            host_tensors=tuple(self._host_tensors),
+            host_uses=self._uses.of_host,
         )
 
     def _on_call(self, name: str, call: Call, frame: FrameType) -> Tensor:
@@ -246,6 +292,8 @@ class _Watcher:
         self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, frame: FrameType
     ) -> None:
         self._uses.follow(operation, args, kwargs, result)
+        if operation in _OF_HOST_DATA:
+            self._hold(result)
         if isinstance(result, Tensor):
             self._made += result.numel() * result.element_size()
         flag = _NORMALISATIONS.get(operation)
@@ -254,6 +302,17 @@ class _Watcher:
         if self._note_modules:
             self._ran.add(place_of(self._shadow, frame, source=False).path)
         self._look(getattr(operation, "__name__", str(operation)), frame)
+
+    def _hold(self, made: Tensor) -> None:
+        """Notes a tensor of the host program's numbers, and gives it the values held instead of its own."""
+        place = len(self._host_tensors)
+        self._host_tensors.append(made.clone())
+        if self._held is None or place >= len(self._held):
+            return
+        held = self._held[place]
+        if made.shape == held.shape and not torch.equal(made, held):
+            made.copy_(held)
+            self._uses.drawn(f"host tensor {place}", made, not made.is_floating_point(), of_host=True)
 
     def _look(self, operation: str, frame: FrameType | None) -> None:
         """Notes the operation if a generator has moved since the last look."""

@@ -1,12 +1,15 @@
 """The global random state: noticing that something drew from it, and giving it back."""
 
 import random
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
+
+_ONE_AT_A_TIME = threading.RLock()
 
 
 class GlobalRandomness:
@@ -39,7 +42,7 @@ class GlobalRandomness:
         names = ["torch"] if self._torch_moved() else []
         if self._python != random.getstate():
             names.append("random")
-        if not _same(self._numpy, np.random.get_state(legacy=False)):  # noqa: NPY002
+        if not same_state(self._numpy, np.random.get_state(legacy=False)):  # noqa: NPY002
             names.append("numpy.random")
         return names
 
@@ -70,17 +73,23 @@ class GlobalRandomness:
             np.random.set_state(self._numpy)  # noqa: NPY002
 
 
-def _same(first: Any, second: Any) -> bool:
+def same_state(first: Any, second: Any) -> bool:
+    """Whether two states of NumPy generators (nested dictionaries of arrays and numbers) are equal."""
     if isinstance(first, dict):
-        return all(_same(first[key], second[key]) for key in first)
+        return all(same_state(first[key], second[key]) for key in first)
     return bool(np.array_equal(first, second))
 
 
 @contextmanager
 def preserved_randomness(devices: Iterable[torch.device] = ()) -> Iterator[GlobalRandomness]:
-    """Leaves the global random state as it was, also after an exception."""
-    snapshot = GlobalRandomness(devices)
-    try:
-        yield snapshot
-    finally:
-        snapshot.restore()
+    """Leaves the global random state as it was, also after an exception.
+
+    The generators belong to the process: one thread at a time is let in, since the seed that one gives them looks to
+    another as if its model had drawn.
+    """
+    with _ONE_AT_A_TIME:
+        snapshot = GlobalRandomness(devices)
+        try:
+            yield snapshot
+        finally:
+            snapshot.restore()

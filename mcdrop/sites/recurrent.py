@@ -47,9 +47,9 @@ class Layers:
     batch_first: bool
 
     @property
-    def drops(self) -> bool:
-        """Whether it drops anything."""
-        return self.training and self.p > 0 and self.count > 1
+    def has_dropout(self) -> bool:
+        """Whether it drops anything in training mode."""
+        return self.p > 0 and self.count > 1
 
     def run(self, masked: Callable[[Call], Tensor]) -> tuple[Tensor, ...]:
         """The output and the last states, with what passes between layers handed to `masked`."""
@@ -68,13 +68,13 @@ class Layers:
     def _between(self, output: Tensor, masked: Callable[[Call], Tensor]) -> Tensor:
         name = _NAMES[self.function]
         if self.batch_sizes is None:
-            return masked(Call(name, output, self.p, True, False, False, False))
+            return masked(Call(name, output, self.p, self.training, False, False, False))
         # Padded for the mask, so that time and row are axes of their own.
         sizes = self.batch_sizes.tolist()
         steps = torch.cat([torch.full((size,), step) for step, size in enumerate(sizes)]).to(output.device)
         rows = torch.cat([torch.arange(size) for size in sizes]).to(output.device)
         padded = output.new_zeros(len(sizes), sizes[0], output.shape[-1]).index_put((steps, rows), output)
-        return masked(Call(name, padded, self.p, True, False, False, False, stepwise=True))[steps, rows]
+        return masked(Call(name, padded, self.p, self.training, False, False, False, stepwise=True))[steps, rows]
 
     def one_layer(self, folded: int, num_states: int, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """One layer for a batch that holds every row `folded` times."""

@@ -202,11 +202,12 @@ def output_rows(before: Tree, after: Tree, rows: int, front: int) -> int | None:
     Raises:
         RowAxisError: The added row changed what came out for the others, or how many tensors came out.
     """
-    if len(tensors(before)) != len(tensors(after)):
+    count, now = len(tensors(before)), len(tensors(after))
+    if count != now:
         raise RowAxisError(
-            f"With one row more the output holds {len(tensors(after))} tensors instead of {len(tensors(before))}, so the "
-            "rows lie along no axis of it (a list with an entry for each image, say). Pass batch_dim=None, or wrap the "
-            "model so that it stacks what belongs to the rows."
+            f"With one row more the output holds {now} tensors instead of {count}, so the rows lie along no axis of it "
+            "(a list with an entry for each image, say). Pass batch_dim=None, or wrap the model so that it stacks what "
+            "belongs to the rows."
         )
     first: int | None = None
     for place, (old, new) in enumerate(zip(tensors(before), tensors(after), strict=True)):

@@ -7,20 +7,20 @@ own, parameters by reference, buffers cloned, references between modules followe
 
 import collections
 import functools
-from types import MethodType
-from typing import Any, cast
+from types import FunctionType, MethodType
+from typing import Any
 
 import torch
 from torch import nn
 
 from mcdrop.errors import InputError
+from mcdrop.sites.containers import advice, opened, original, uncompiled
+from mcdrop.sites.generators import HeldGenerators, kind_of
+from mcdrop.sites.scripted import skeleton
 from mcdrop.sites.switch import Switch, SwitchedBuffers
 
-_REFUSED: dict[type, str] = {
-    torch.jit.ScriptModule: "wrap the module it was scripted or traced from",
-    nn.DataParallel: "wrap its `.module`",
-    nn.parallel.DistributedDataParallel: "wrap its `.module`",
-}
+_ATOMS = frozenset({bool, int, float, str, type(None)})
+_CONTAINERS = frozenset({dict, collections.OrderedDict, list, set, collections.deque})
 
 
 class Shadow:
@@ -31,7 +31,8 @@ class Shadow:
         paths: The name of each skeleton module in the tree, by `id`; "" for the root.
 
     Raises:
-        InputError: The model is not an `nn.Module`, or holds a container that cannot be copied this way.
+        InputError: The model is not an `nn.Module`, or holds a container that cannot be run this way.
+        UncontrolledSiteError: It holds a scripted or traced module that may draw random numbers.
 
     Example:
         >>> from torch import nn
@@ -43,35 +44,52 @@ class Shadow:
 
     def __init__(self, model: nn.Module, switch: Switch) -> None:
         if not isinstance(model, nn.Module):
-            raise InputError(f"{type(model).__name__} was given as the model; expected a torch.nn.Module.")
+            raise InputError(
+                f"{type(model).__name__} was given as the model; expected a torch.nn.Module.{advice(model)}"
+            )
         self._switch = switch
         self._copies: dict[int, Any] = {}
         self._buffers: list[tuple[torch.Tensor, torch.Tensor, int | None]] = []
+        self._generators = HeldGenerators()
         self.root: nn.Module = self._module(model)
         self.paths = {id(module): name for name, module in self.root.named_modules()}
 
     @property
-    def buffers_changed(self) -> bool:
-        """Whether a pass wrote to a buffer."""
-        return any(
-            (version is not None and copy._version != version) or not _same_values(copy, original)
-            for copy, original, version in self._buffers
+    def generators_moved(self) -> list[tuple[str, str]]:
+        """The kind of each generator held by the model that a pass drew from, and the path of the module that holds it;
+        "" where that one holds it in a container."""
+        found = []
+        for generator in self._generators.moved():
+            holders = (
+                path for path, one in self.root.named_modules() if any(v is generator for v in vars(one).values())
+            )
+            found.append((kind_of(generator), next(holders, "")))
+        return found
+
+    def reseed_generators(self) -> None:
+        """Seeds the generators held by the model from torch's global one."""
+        self._generators.reseed()
+
+    @property
+    def buffers_changed(self) -> frozenset[int]:
+        """The buffers that a pass wrote to, by their place among all, the same in every skeleton of a model."""
+        return frozenset(
+            place
+            for place, (copy, original, version) in enumerate(self._buffers)
+            if (version is not None and copy._version != version) or not _same_values(copy, original)
         )
 
     def _module(self, module: nn.Module) -> nn.Module:
         if id(module) in self._copies:
             return self._copies[id(module)]
-        if type(module).__module__.startswith("torch._dynamo") and "_orig_mod" in module._modules:
-            return self._module(cast(nn.Module, module._orig_mod))  # torch.compile: the plain one computes the same
-        for refused, remedy in _REFUSED.items():
-            if isinstance(module, refused):
-                raise InputError(f"{type(module).__name__} cannot be read inside: {remedy}.")
-        for parameter in module._parameters.values():
-            if isinstance(parameter, nn.UninitializedParameter):
-                raise InputError(
-                    f"{type(module).__name__} is a lazy module without weights yet: run the model once on an input."
-                )
-        copy = object.__new__(type(module))
+        inner = opened(module)
+        if inner is not module:
+            return self._module(inner)
+        if isinstance(module, torch.jit.ScriptModule):
+            self._copies[id(module)] = skeleton(module, self._buffer)
+            return self._copies[id(module)]
+        kind: type = type(module)
+        copy: nn.Module = object.__new__(kind)
         self._copies[id(module)] = copy
         values = copy.__dict__
         for name, value in module.__dict__.items():
@@ -79,17 +97,18 @@ class Shadow:
                 values[name] = dict(value)
             elif name == "_buffers":
                 values[name] = SwitchedBuffers(
-                    {key: self._buffer(buffer) for key, buffer in value.items()}, self._switch
+                    {key: buffer if buffer is None else self._buffer(buffer) for key, buffer in value.items()},
+                    self._switch,
                 )
             elif name == "_modules":
-                values[name] = {key: child and self._module(child) for key, child in value.items()}
-            elif name != "training":
+                values[name] = {key: None if child is None else self._module(child) for key, child in value.items()}
+            elif name not in ("training", "_compiled_call_impl"):
                 values[name] = self._value(value)
+        for name, function in uncompiled(kind).items():
+            values.setdefault(name, MethodType(function, copy))
         return copy
 
-    def _buffer(self, buffer: torch.Tensor | None) -> torch.Tensor | None:
-        if buffer is None:
-            return None
+    def _buffer(self, buffer: torch.Tensor) -> torch.Tensor:
         if id(buffer) not in self._copies:
             copy = buffer.detach().clone()
             self._copies[id(buffer)] = copy
@@ -98,6 +117,15 @@ class Shadow:
 
     def _value(self, value: Any) -> Any:
         """A copy of an attribute: containers copied, modules and bound methods led to the skeleton, the rest as is."""
+        kind = type(value)  # exact types first: a skeleton is built for each pass, and most attributes are of these
+        if kind in _ATOMS:
+            return value
+        if kind in _CONTAINERS:
+            if id(value) not in self._copies:
+                self._copies[id(value)] = copy = value.copy()
+                if value:
+                    self._fill(copy, value)
+            return self._copies[id(value)]
         if isinstance(value, nn.Module):
             return self._module(value)
         if isinstance(value, torch.Tensor):
@@ -107,19 +135,21 @@ class Shadow:
         if isinstance(value, functools.partial):
             keywords = {key: self._value(item) for key, item in value.keywords.items()}
             return functools.partial(self._value(value.func), *map(self._value, value.args), **keywords)
-        if type(value) in (dict, collections.OrderedDict):
-            if id(value) not in self._copies:  # noted before it is filled, for containers that hold each other
-                self._copies[id(value)] = copy = type(value)()
-                copy.update((key, self._value(item)) for key, item in value.items())
-            return self._copies[id(value)]
-        if type(value) in (list, collections.deque):
-            if id(value) not in self._copies:
-                self._copies[id(value)] = copy = type(value)()
-                copy.extend(map(self._value, value))
-            return self._copies[id(value)]
-        if type(value) in (set, tuple):
-            return type(value)(map(self._value, value))
-        return value
+        if isinstance(value, FunctionType):
+            plain = original(value)
+            return value if plain is value else self._value(plain)
+        return kind(map(self._value, value)) if kind is tuple else self._generators.copied(value)
+
+    def _fill(self, copy: Any, given: Any) -> None:
+        """Leads what a container holds to the skeleton; its copy is noted before, for those that hold each other."""
+        if isinstance(given, dict):
+            copy.update((key, self._value(item)) for key, item in given.items())
+        elif isinstance(given, set):
+            copy.clear()
+            copy.update(map(self._value, given))
+        else:
+            copy.clear()
+            copy.extend(map(self._value, given))
 
 
 def _same_values(first: torch.Tensor, second: torch.Tensor) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from mcdrop.errors import NoSiteError, UncontrolledSiteError
+from mcdrop.sites.containers import is_graph
 from mcdrop.sites.rows import RowAxis
 from mcdrop.sites.switch import Reader
 
@@ -116,6 +117,11 @@ class Discovery:
             )
         if self.active or self.native:
             return
+        if not self.sites and is_graph(type(model)):
+            raise NoSiteError(
+                f"No stochastic site in {name}: this traced graph holds no dropout operation. Trace or export the "
+                "model in training mode, without decompositions, or pass the model that the graph was made from."
+            )
         if not self.sites:
             found = "no dropout operation runs in it"
         elif not any(site.chosen for site in self.sites):

@@ -50,10 +50,18 @@ class Uses:
     def __init__(self) -> None:
         self.found: dict[str, set[str]] = {}
         self._traced: dict[int, _Traced] = {}
+        self._host_names: set[str] = set()
 
-    def drawn(self, name: str, tensor: Tensor, discrete: bool) -> None:
-        """Notes a tensor that has just been drawn."""
+    @property
+    def of_host(self) -> frozenset[str]:
+        """What numbers that the host program drew were used for."""
+        return frozenset().union(*(self.found[name] for name in self._host_names))
+
+    def drawn(self, name: str, tensor: Tensor, discrete: bool, *, of_host: bool = False) -> None:
+        """Notes a tensor that has just been drawn, or made of numbers that the host program drew."""
         self.found.setdefault(name, set())
+        if of_host:
+            self._host_names.add(name)
         self._traced[id(tensor)] = _Traced(tensor, frozenset([name]), discrete)
 
     def follow(self, operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
@@ -109,7 +117,8 @@ class Uses:
         else:
             filling = args[2] if name in ("masked_fill", "setitem") else None
             sides = (filling,) if filling is not None else args[1:]
-            dropped = any(_is_nothing(side) for side in sides)
+            # Values that the host program picks and overwrites, be it with zero, are what augmentation looks like.
+            dropped = any(_is_nothing(side) for side in sides) and not origins <= self._host_names
             self._note(origins, FACTOR if dropped else REPLACEMENT)
 
     def _note(self, origins: frozenset[str], use: str) -> None:

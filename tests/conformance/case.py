@@ -66,6 +66,8 @@ class Case:
         change: What happens to the model between the first call and those that count.
         within: What mcdrop is called in.
         prepare: Done to the model after its weights are set.
+        rounding: Relative rounding error allowed where two executions must agree: larger for a library that computes
+            parts in float32 whatever the model's type.
     """
 
     name: str
@@ -84,6 +86,7 @@ class Case:
     change: Callable[[nn.Module], Any] | None = None
     within: Callable[[], AbstractContextManager] = nullcontext
     prepare: Callable[[nn.Module], Any] | None = None
+    rounding: float = 1e-9
 
     def __post_init__(self) -> None:
         if self.batch_dim is None:
@@ -105,6 +108,10 @@ class Case:
             return tensor.clone() if rows is None else tensor.index_select(self.batch_dim or 0, torch.tensor(rows))
 
         return map_tensors(pick, (self.args, dict(self.kwargs)))
+
+    def assert_equal(self, ours: Any, theirs: Any) -> None:
+        """Equal but for rounding."""
+        torch.testing.assert_close(ours, theirs, rtol=self.rounding, atol=self.rounding / 100)
 
     @property
     def count(self) -> int:

@@ -4,6 +4,7 @@ CHECKS = {
     "test_the_law_with_shared_masks": "law, shared",
     "test_the_law_with_own_masks": "law, own",
     "test_every_execution_gives_the_same_outputs": "executions",
+    "test_what_is_switched_on_is_training_modes_dropout": "exact",
     "test_rows_see_one_function": "one function",
     "test_nobody_can_tell_that_the_model_was_used": "untouched",
     "test_a_seed_is_a_promise": "seed",

@@ -1,6 +1,21 @@
 """The table: models by the line of the list that they stand for."""
 
-from tests.conformance import attention, by_hand, control_flow, functional, modules, recurrent, stays_off, structure
+from tests.conformance import (
+    attention,
+    by_hand,
+    containers,
+    control_flow,
+    functional,
+    graphs,
+    modules,
+    outputs,
+    recurrent,
+    state,
+    stays_off,
+    structure,
+    timm_models,
+    transformers_models,
+)
 
 LINES = {
     "modules": modules.CASES,
@@ -11,4 +26,10 @@ LINES = {
     "stays off": stays_off.CASES,
     "control flow": control_flow.CASES,
     "structure": structure.CASES,
+    "transformers": transformers_models.CASES,
+    "timm": timm_models.CASES,
+    "graphs": graphs.CASES,
+    "outputs": outputs.CASES,
+    "containers": containers.CASES,
+    "state": state.CASES,
 }

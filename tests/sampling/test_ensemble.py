@@ -8,8 +8,9 @@ import torch
 from torch import nn
 
 import mcdrop
-from mcdrop.errors import InputError
+from mcdrop.errors import InputError, UnavailableError
 from mcdrop.prediction import from_draws
+from mcdrop.sampling.members import member_seeds
 from tests.networks import ConvNet, trained_looking
 
 X = torch.randn(4, 2, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -74,3 +75,84 @@ def test_what_is_no_ensemble(without_type_checks) -> None:
     with pytest.raises(InputError, match="num_samples=7 was given for an ensemble of 5; expected 5, or None"):
         mcdrop.predict(mcdrop.Ensemble(MEMBERS), X, likelihood=mcdrop.Categorical(), num_samples=7)
     assert isinstance(MEMBERS[0], nn.Module)
+
+
+def dropped(num_samples: int = 30, **options) -> mcdrop.MCDropout:
+    ensemble = mcdrop.Ensemble(MEMBERS[:3], dropout=True)
+    return mcdrop.MCDropout(ensemble, likelihood=mcdrop.Categorical(), num_samples=num_samples, seed=7, **options)
+
+
+@pytest.mark.parametrize("memory", [2**26, 1], ids=["at once", "one by one"])
+def test_with_dropout_the_members_take_turns_under_masks_of_their_own(memory) -> None:
+    draws = dropped(plan=mcdrop.Plan(memory=memory)).sample(X)
+    for place, seed in enumerate(member_seeds(7, 3)):
+        alone = mcdrop.MCDropout(MEMBERS[place], likelihood=mcdrop.Categorical(), num_samples=10, seed=seed)
+        torch.testing.assert_close(draws[place::3], alone.sample(X))
+
+
+def test_members_that_run_in_different_chunks_stay_in_turn() -> None:
+    """One member is vectorised and the other is not."""
+
+    class Host(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = trained_looking(ConvNet(), 9)
+
+        def forward(self, x):
+            y = self.net(x)
+            return y + float(y.sum().item() > 1e9)
+
+    ensemble = mcdrop.Ensemble([MEMBERS[0], Host()], dropout=True)
+    mc = mcdrop.MCDropout(ensemble, likelihood=mcdrop.Identity(), num_samples=12, seed=0)
+    prediction, (first, second) = mc(X), member_seeds(0, 2)
+    assert prediction.provenance.execution.startswith("vectorised; loop: not vectorised")
+    for place, seed in enumerate((first, second)):
+        alone = mcdrop.MCDropout(ensemble.members[place], likelihood=mcdrop.Identity(), num_samples=6, seed=seed)
+        torch.testing.assert_close(prediction.samples[place::2], alone.sample(X))
+
+
+def test_the_variance_is_that_within_and_between_the_members() -> None:
+    """The law of total variance, with the members' means known to four standard errors."""
+    T = 6000
+    together = dropped(T)(X)
+    alone = [mcdrop.predict(m, X, likelihood=mcdrop.Categorical(), num_samples=T // 3, seed=s)
+             for m, s in zip(MEMBERS[:3], member_seeds(7, 3), strict=True)]  # fmt: skip
+    means, within = (torch.stack([getattr(p, name) for p in alone]) for name in ("probs", "epistemic"))
+    torch.testing.assert_close(together.probs, means.mean(dim=0))
+    expected = within.mean(dim=0) + means.var(dim=0, correction=0)
+    torch.testing.assert_close(together.epistemic, expected, rtol=2e-3, atol=0)
+
+
+def test_the_monte_carlo_error_is_that_of_the_masks_alone() -> None:
+    """Over 100 seeds: as large as the means' spread, and far smaller than if the members were drawn too."""
+    members = [copy.deepcopy(MEMBERS[0]) for _ in range(3)]
+    for place, member in enumerate(members):
+        last = [module for module in member.modules() if isinstance(module, nn.Linear)][-1]
+        last.bias.data[0] += 50 * place
+    ensemble = mcdrop.Ensemble(members, dropout=True)
+    predictions = [
+        mcdrop.predict(ensemble, X, likelihood=mcdrop.Identity(), num_samples=60, seed=seed) for seed in range(100)
+    ]
+    spread = torch.stack([p.mean for p in predictions]).var(dim=0)
+    stated = torch.stack([p.mc_error.square() for p in predictions]).mean(dim=0)
+    # relative standard error of a variance of 100: sqrt(2 / 99)
+    assert ((stated / spread).log().abs() < 4 * (2 / 99) ** 0.5).all()
+    assert (predictions[0].epistemic / 60 > 2 * stated).any()
+    assert predictions[0].mc_degrees_of_freedom == 19
+
+
+def test_seeds_and_rows_of_an_ensemble_with_dropout() -> None:
+    mc = dropped()
+    torch.testing.assert_close(mc.predict(X.split(3)).probs, mc(X).probs)
+    assert torch.equal(mc(X).probs, dropped()(X).probs)
+    assert mc(X).provenance.design == "Ensemble(3 x ConvNet, dropout=True), Independent()"
+    assert mcdrop.MCDropout(mc.model, likelihood=mcdrop.Categorical()).num_samples == 102
+
+
+def test_draws_that_cannot_be_shared_out_are_refused() -> None:
+    with pytest.raises(InputError, match="10 was given for an ensemble of 3 with dropout; expected a multiple of 3"):
+        dropped(10)
+    mc = dropped()
+    mc(X)
+    with pytest.raises(UnavailableError, match=r"masks\(t\) was asked of an ensemble"):
+        mc.masks(0)

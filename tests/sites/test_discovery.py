@@ -85,6 +85,16 @@ def test_side_effects_of_training_stay_off_beside_dropout() -> None:
     assert any("the output is tuple with" in line for line in off)
 
 
+def test_a_buffer_that_every_pass_writes_to_tells_nothing_about_training() -> None:
+    def forward(m, x):
+        m.average.add_(1)
+        return F.dropout(x, training=m.training)
+
+    net = model(forward)
+    net.register_buffer("average", torch.zeros(()))
+    assert names(net) == ["(model):dropout"]
+
+
 def test_one_flag_for_dropout_and_something_else_is_refused_by_name() -> None:
     def forward(m, x):
         if m.training:

@@ -114,6 +114,18 @@ def test_dropout_called_once_for_each_row_is_refused() -> None:
         rows_of(model, torch.randn(4, 4))
 
 
+def test_an_output_with_tensors_for_each_row_is_refused_with_the_remedy() -> None:
+    """Torchvision's detectors return a list with a dictionary for each image, all of one shape or not."""
+    model = wrapped(lambda m, x: [{"boxes": row} for row in m.drop(x)])
+    message = (
+        "With one row more the output holds 5 tensors instead of 4, so the rows lie along no axis .*batch_dim=None"
+    )
+    for x in (torch.randn(4, 4), torch.ones(4, 4)):
+        with pytest.raises(RowAxisError, match=message):
+            rows_of(model, x)
+    assert rows_of(model, torch.randn(4, 4), batch_dim=None) == [None]
+
+
 def test_rows_too_alike_to_tell_are_refused() -> None:
     flat = Profile.of(torch.zeros(6, 2), 2)
     more = Profile.of(torch.zeros(9, 2), 3)

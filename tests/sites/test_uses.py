@@ -1,10 +1,11 @@
 """What a model does with random numbers that it draws: told apart operation by operation."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from mcdrop.sites.observe import observe
+from mcdrop.sites.observe import observe, trial
 from mcdrop.sites.uses import COIN, FACTOR, NOISE, REPLACEMENT
 
 X = torch.randn(4, 3, generator=torch.Generator().manual_seed(0))
@@ -84,3 +85,20 @@ def test_the_global_generator_is_not_drawn_from() -> None:
     before = torch.get_rng_state()
     observe(model, (X,), {})
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_numbers_of_the_host_program_are_followed_where_they_differ_from_those_held() -> None:
+    def forward(m, x):
+        x = x * torch.tensor(2.0)  # a constant is no random number
+        x[torch.tensor(np.random.rand(4, 3) < 0.5)] = 0  # noqa: NPY002
+        return x + torch.tensor(np.random.rand(4, 1))  # noqa: NPY002
+
+    model = Model(forward)
+    first = trial(model, (X,), {})
+    again = trial(model, (X,), {}, host_seed=1, held=first.host_tensors)
+    assert first.host_uses == frozenset()
+    assert again.host_uses == {REPLACEMENT, NOISE}
+    assert torch.equal(again.output, first.output)
+    assert len(again.host_tensors) == 3
+    assert not torch.equal(again.host_tensors[1], first.host_tensors[1])
+    assert not torch.equal(trial(model, (X,), {}, host_seed=1).output, first.output)

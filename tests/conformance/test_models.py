@@ -1,0 +1,17 @@
+"""What the table as a whole must hold."""
+
+from tests.conformance.models import LINES
+
+CASES = [case for cases in LINES.values() for case in cases]
+
+
+def test_there_are_a_hundred_models_and_no_name_twice() -> None:
+    names = [(line, case.name) for line, cases in LINES.items() for case in cases]
+    assert len(names) == len(set(names)) >= 100
+
+
+def test_four_in_five_are_vectorised() -> None:
+    """Of all that are sampled; `test_every_execution_gives_the_same_outputs` holds each to its word."""
+    sampled = [case for case in CASES if not case.refused]
+    vectorised = [case for case in sampled if case.execution.startswith("vectorised")]
+    assert len(vectorised) >= 0.8 * len(sampled)
