@@ -14,9 +14,18 @@ EXAMPLES = sorted((ROOT / "examples").glob("[0-9]*.py"))
 FAST = {"01_dropout_from_scratch"}  # under 3 s; the others are marked slow
 
 
+NEED_DATA = {"07_single_net_against_forest"}
+
+
 def _named(*names: str) -> list:
-    """The examples as parameters, the slow ones marked."""
-    return [pytest.param(name, marks=[] if name in FAST else pytest.mark.slow) for name in names]
+    """The examples as parameters, the slow ones marked; those that need data sets are skipped without them."""
+
+    def marks(name: str) -> list:
+        absent = name in NEED_DATA and not os.environ.get("MCDROP_DATA")
+        skipped = [pytest.mark.skip("MCDROP_DATA names no folder with the data sets")] if absent else []
+        return skipped + ([] if name in FAST else [pytest.mark.slow])
+
+    return [pytest.param(name, marks=marks(name)) for name in names]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +56,7 @@ def _z_scores(differences: np.ndarray) -> np.ndarray:
 
 
 def test_there_are_examples() -> None:
-    assert [path.stem[:2] for path in EXAMPLES[:6]] == ["01", "02", "03", "04", "05", "06"]
+    assert [path.stem[:2] for path in EXAMPLES[:7]] == ["01", "02", "03", "04", "05", "06", "07"]
 
 
 @pytest.mark.parametrize("name", [path.stem for path in EXAMPLES])
@@ -158,3 +167,17 @@ def test_06_every_site_helps_and_convolutional_ones_most(run, name: str) -> None
     assert z_scores["conv - dense, epoch 50"] < -2.5
     assert z_scores["A - none, epoch 15"] > 3
     assert z_scores["early - late, epoch 50"] < 0
+
+
+@pytest.mark.parametrize("name", _named("07_single_net_against_forest"))
+def test_07_trees_lose_against_the_forest_and_the_whole_net_stands_for_it(run, name: str) -> None:
+    numbers = _numbers(run, name)
+    for contenders in (numbers["test"], numbers["train"]):
+        tree, forest, net = (contenders[who] for who in ("one tree", "forest", "weight-scaled net"))
+        assert forest["loss"] < tree["loss"] - 4 * tree["loss_mc_error"]
+        assert net["loss"] < tree["loss"] - 4 * tree["loss_mc_error"]
+    for who in ("one tree", "forest", "weight-scaled net"):  # like with like: new images are harder
+        assert numbers["test"][who]["loss"] > numbers["train"][who]["loss"]
+    assert abs(numbers["test"]["weight-scaled net"]["error"] - 0.137) < 0.007
+    assert abs(numbers["test"]["forest"]["error"] - numbers["test"]["weight-scaled net"]["error"]) < 0.003
+    assert len(numbers["answers"]) == 3

@@ -78,11 +78,11 @@ class StochasticPass:
     def __call__(self, supply: Supply, repeat: bool = False) -> Tree:
         """Runs the pass with what `supply` picks, and returns what is read of the model's output.
 
-        With `repeat` the inputs too are supplied once for each draw.
+        With `repeat` the inputs too are supplied once for each draw, and what the model fills with masks.
         """
 
         def copied(tensor: Tensor) -> Tensor:  # the model may write to its input
-            if repeat:
+            if repeat and not torch._C._functorch.is_batchedtensor(tensor):
                 tensor = supply(lambda start, stop: tensor.expand(stop - start, *tensor.shape), tensor.device)
             return tensor.clone()
 
@@ -91,7 +91,8 @@ class StochasticPass:
         if self._native:
             shadow.reseed_generators()
         args, kwargs = map_tensors(copied, self._given)
-        with Interception(shadow, partial(self._mask, supply), partial(self._draw, supply)):
+        draw = partial(self._draw, supply)
+        with Interception(shadow, partial(self._mask, supply), draw, on_made=copied if repeat else None):
             output = shadow.root(*args, **kwargs)
         return self._select(output)
 
@@ -163,7 +164,7 @@ def run_vectorised(run: StochasticPass, start: int, stop: int, repeat: bool = Fa
     """Draws `start` .. `stop - 1` at once, by `torch.func.vmap` over the masks.
 
     What does not depend on a mask is computed once. Operations that write a mask into a tensor that does not depend on
-    one yet cannot be vectorised so; with `repeat` everything depends on the draw from the input on.
+    one yet cannot be vectorised so; with `repeat` all depends on the draw, from the input and from new tensors on.
 
     Returns:
         As `run_loop`.

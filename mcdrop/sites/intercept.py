@@ -68,6 +68,18 @@ def place_of(shadow: Shadow, frame: FrameType | None, *, source: bool) -> Place:
     return Place(path or "", owner or root, outside, line if source else "")
 
 
+_SHAPES = ("empty", "zeros", "ones", "full")
+_MAKERS = frozenset(
+    getattr(house, name)
+    for house, names in (
+        (torch, [*_SHAPES, *(f"{shape}_like" for shape in _SHAPES), "empty_strided"]),
+        (Tensor, [f"new_{shape}" for shape in _SHAPES]),
+    )
+    for name in names
+)
+"""Functions that make a tensor of no other, into which a model may write a mask afterwards."""
+
+
 class Interception(TorchFunctionMode):
     """Hands every dropout operation of a pass to `on_call`, every draw of random numbers to `on_random`, and what all
     other operations return to `on_result`.
@@ -78,6 +90,7 @@ class Interception(TorchFunctionMode):
             torch itself would do.
         on_random: Takes the site's name, the call and the calling frame; returns the numbers, or None as above.
         on_result: Takes the operation, its arguments, its result and the calling frame.
+        on_made: Takes a tensor that was made of no other (by torch.zeros, say) and returns one in its place.
     """
 
     def __init__(
@@ -86,12 +99,14 @@ class Interception(TorchFunctionMode):
         on_call: Callable[[str, Call, FrameType], Tensor | None],
         on_random: Callable[[str, RandomCall, FrameType], Tensor | None],
         on_result: Callable[[Any, tuple[Any, ...], dict[str, Any], Any, FrameType], None] | None = None,
+        on_made: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__()
         self._shadow = shadow
         self._on_call = on_call
         self._on_random = on_random
         self._on_result = on_result
+        self._on_made = on_made
         self._counts: Counter[str] = Counter()
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -123,6 +138,8 @@ class Interception(TorchFunctionMode):
         result = given(*args, **kwargs)
         if self._on_result is not None:
             self._on_result(func, args, kwargs, result, frame)
+        if self._on_made is not None and func in _MAKERS:
+            return self._on_made(result)
         return result
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:

@@ -209,7 +209,7 @@ def weighted_messages(m, x, edges, weights):
 
 
 HOST = "loop: the host program decides which modules run"
-INPLACE = "loop: not vectorised (RuntimeError: vmap: inplace arithmetic"
+REPEATED = "vectorised, inputs repeated"
 EDGES = torch.tensor([[0, 1, 2, 3, 0, 2, 4], [1, 2, 3, 0, 2, 4, 0]])
 
 CASES = [
@@ -222,7 +222,7 @@ CASES = [
         "stochastic depth, as torchvision, by row",
         lambda: Net(lambda m, x: x + stochastic_depth(m.first(x), 0.4, "row", m.training), first=nn.Conv2d(2, 2, 1)),
         (normal(3, 2, 2, 2),),
-        execution=INPLACE,
+        execution=REPEATED,
     ),
     Case(
         "stochastic depth, as torchvision, by batch",
@@ -231,7 +231,7 @@ CASES = [
         ),
         (normal(3, 4),),
         own_masks=False,
-        execution=INPLACE,
+        execution=REPEATED,
     ),
     Case("stochastic depth by floor(keep + uniform)", lambda: Net(keras_path, branch=nn.Linear(4, 4)), (normal(3, 4),)),
     Case(
@@ -251,7 +251,7 @@ CASES = [
         WordDropout,
         (torch.tensor([[0, 1, 2], [3, 3, 5], [1, 4, 2]]),),
         own_masks=False,
-        execution=INPLACE,
+        execution=REPEATED,
     ),
     Case(
         "DropConnect",
@@ -265,7 +265,7 @@ CASES = [
     Case("Gaussian dropout, 1 + s e", lambda: Net(gaussian, last=nn.Linear(4, 3)), (normal(3, 4),)),
     Case("Gaussian dropout, N(1, s)", lambda: Net(gaussian_factor, last=nn.Linear(4, 3)), (normal(3, 4),)),
     Case("DropBlock, scaled by the batch", lambda: Net(drop_block), (normal(3, 2, 5, 5),), batch_dim=None),
-    Case("whole heads", lambda: Net(drop_head, heads=nn.Linear(4, 6)), (normal(3, 2, 4),), execution=INPLACE),
+    Case("whole heads", lambda: Net(drop_head, heads=nn.Linear(4, 6)), (normal(3, 2, 4),), execution=REPEATED),
     Case(
         "several masks in one pass, averaged",
         lambda: Net(samples, head=nn.Linear(4, 2), drops=nn.ModuleList(nn.Dropout(0.1 * k) for k in range(1, 5))),

@@ -11,7 +11,6 @@ def test_there_are_a_hundred_models_and_no_name_twice() -> None:
 
 
 def test_four_in_five_are_vectorised() -> None:
-    """Of all that are sampled; `test_every_execution_gives_the_same_outputs` holds each to its word."""
-    sampled = [case for case in CASES if not case.refused]
-    vectorised = [case for case in sampled if case.execution.startswith("vectorised")]
-    assert len(vectorised) >= 0.8 * len(sampled)
+    """Of all, the refused ones included; `test_every_execution_gives_the_same_outputs` holds each to its word."""
+    vectorised = [case for case in CASES if not case.refused and case.execution.startswith("vectorised")]
+    assert len(vectorised) >= 0.8 * len(CASES)

@@ -50,7 +50,7 @@ CASES = [
         lambda: resnet(drop_block_rate=0.3),
         IMAGES,
         batch_dim=None,
-        execution="loop: not vectorised (RuntimeError: vmap: inplace arithmetic",
+        execution="vectorised, inputs repeated",
     ),
     Case(
         "EfficientNet with paths dropped",

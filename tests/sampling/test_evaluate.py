@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import mcdrop
-from mcdrop.calibration import accuracy, brier_score, negative_log_likelihood, rmse
+from mcdrop.calibration import accuracy, aurc, brier_score, negative_log_likelihood, rmse
 from mcdrop.errors import InputError
 from tests.networks import MLP, trained_looking
 
@@ -29,6 +29,15 @@ def test_classification() -> None:
     for name, score in expected.items():
         for field in ("value", "standard_error", "mc_error"):
             assert getattr(scores[name], field) == pytest.approx(getattr(score, field), rel=1e-9), (name, field)
+
+
+def test_scores_by_name() -> None:
+    model, y = trained_looking(MLP()), torch.arange(30) % 3
+    mc = mcdrop.MCDropout(model, likelihood=mcdrop.Categorical(), num_samples=40, seed=0)
+    scores, expected = mc.evaluate(batches(y), scores=["aurc", "accuracy"]), aurc(mc(X), y)
+    assert list(scores) == ["aurc", "accuracy"]
+    for field in ("value", "standard_error", "mc_error"):
+        assert getattr(scores["aurc"], field) == pytest.approx(getattr(expected, field), rel=1e-9), field
 
 
 def test_regression_even_if_no_samples_are_to_be_kept() -> None:

@@ -1,0 +1,12 @@
+"""Training networks with dropout, one or many at once."""
+
+from mcdrop.training.comparison import Comparison as Comparison
+from mcdrop.training.comparison import compare as compare
+from mcdrop.training.contender import Contender as Contender
+from mcdrop.training.curve import Curve as Curve
+from mcdrop.training.fitting import fit as fit
+from mcdrop.training.history import History as History
+from mcdrop.training.objective import Objective as Objective
+from mcdrop.training.randomness import initialise as initialise
+from mcdrop.training.rates import dropout_rates as dropout_rates
+from mcdrop.training.together import members as members
