@@ -168,12 +168,11 @@ def observe(
     """
     devices = {tensor.device for tensor in (*tensors((args, kwargs)), *model.parameters())}
     with torch.no_grad(), preserved_randomness(devices) as given:
-        given.reseed_host(host_seed)
-        seeded = GlobalRandomness(devices)
         observation = _Watcher(model, on, rows=rows).run(args, kwargs)
-        if not seeded.moved():
+        if not given.moved():
             return observation
-        seeded.restore()  # and again, looking after each operation which one it was
+        given.restore()
+        given.reseed_host(host_seed)  # and again, looking after each operation which one it was
         return _Watcher(model, on, rows=rows, watched=devices).run(args, kwargs)
 
 
