@@ -10,14 +10,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mcdrop.prediction import Moments
+from mcdrop.prediction import Moments, Recomputed
+from mcdrop.prediction.recomputed import jackknife_squared_error
 
 
 def jackknife_error(value: float, deleted: Float[Tensor, " G"], counts: tuple[int, ...]) -> float | None:
     """The delete-m_j jackknife standard error of an estimate, for groups of unequal size.
 
-    With `h_j = T / n_j` and pseudo-values `v_j = h_j value - (h_j - 1) deleted_j` of mean
-    `v = G value - sum_j (1 - n_j/T) deleted_j`, its square is `1/G sum_j (v_j - v)^2 / (h_j - 1)`.
+    The formula stands at `jackknife_squared_error`.
 
     Args:
         value: The estimate from all T draws.
@@ -27,9 +27,6 @@ def jackknife_error(value: float, deleted: Float[Tensor, " G"], counts: tuple[in
     Returns:
         The error in the estimate's unit, None for fewer than two groups.
 
-    Source: Busing, Meijer & van der Leeden 1999, "Delete-m jackknife for unequal m", Statistics and Computing 9, eq. 5
-    to 7, https://doi.org/10.1023/A:1008800423698.
-
     Example:
         >>> import torch
         >>> jackknife_error(2.0, torch.tensor([2.5, 2.0, 1.5]), (1, 1, 1))  # the mean of 1, 2, 3: s/sqrt(3), s = 1
@@ -37,11 +34,7 @@ def jackknife_error(value: float, deleted: Float[Tensor, " G"], counts: tuple[in
     """
     if len(counts) < 2:
         return None
-    h = sum(counts) / torch.tensor(counts, dtype=deleted.dtype, device=deleted.device)
-    # all relative to `value`, so that nothing cancels
-    off = -(h - 1) * (deleted - value)
-    mean = -((1 - 1 / h) * (deleted - value)).sum()
-    return math.sqrt(float(((off - mean).square() / (h - 1)).mean()))
+    return math.sqrt(float(jackknife_squared_error(deleted.new_tensor(value), deleted, counts)))
 
 
 def means_without(moments: Moments) -> Float[Tensor, " G *shape"]:
@@ -55,6 +48,8 @@ def means_without(moments: Moments) -> Float[Tensor, " G *shape"]:
     counts = moments.groups.counts
     if len(counts) < 2:
         return moments.mean[None][:0]
+    if isinstance(moments, Recomputed):
+        return torch.stack(moments.without).to(moments.mean.dtype)
     sums = torch.stack([mean.to(moments.mean.dtype) * n for mean, n in zip(moments.groups.means, counts, strict=True)])
     nothing = torch.zeros_like(sums[:1])
     # the sums of the groups before and after, not the total less one group: a small probability stays positive

@@ -12,14 +12,19 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mcdrop.calibration import class_losses, number_losses
+from mcdrop.calibration.log_density import StreamedLogDensity
 from mcdrop.errors import InputError
-from mcdrop.prediction import BinaryPrediction, CategoricalPrediction, Prediction, RegressionPrediction
+from mcdrop.prediction import BinaryPrediction, CategoricalPrediction, Prediction
+from mcdrop.prediction.recalibrated import Numbers
 from mcdrop.prediction.result import row_pieces
 from mcdrop.prediction.spread import Spread, combine, spread
 from mcdrop.types import ArrayLike
 
 Predicted: TypeAlias = Prediction | ArrayLike
 """A prediction, or an array of what is predicted: probabilities (N, C) or of the event (N,), or means."""
+
+
+_LIKELIHOOD = "negative_log_likelihood"
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,27 +41,48 @@ class RowLosses:
 
 
 @torch.no_grad()
-def row_losses(names: tuple[str, ...], predicted: Predicted, targets: ArrayLike) -> dict[str, RowLosses]:
+def row_losses(
+    names: tuple[str, ...], predicted: Predicted, targets: ArrayLike, log_density: StreamedLogDensity | None = None
+) -> dict[str, RowLosses]:
     """The losses by the name of the score.
 
     Args:
         names: Of scores; `rmse` averages squares.
         predicted: A prediction or an array.
         targets: Of its rows.
+        log_density: Of these targets under the same draws, in place of the samples of a prediction of numbers.
 
     Raises:
         InputError: If the targets or the score do not fit the prediction, or there are no rows.
         UnavailableError: For the negative log-likelihood of numbers without samples.
     """
     given = checked(predicted, targets)
+    streamed = _streamed_losses(log_density, group_counts(given)) if _LIKELIHOOD in names else None
+    asked = tuple(name for name in names if streamed is None or name != _LIKELIHOOD)
     totals: dict[str, Spread] = {}
-    rows: dict[str, list[Tensor]] = {name: [] for name in names}
-    for piece in row_pieces(len(given), _numbers_per_row(given)):
-        for name, losses in _losses(names, given[piece], targets[piece]).items():
+    rows: dict[str, list[Tensor]] = {name: [] for name in asked}
+    for piece in row_pieces(len(given), numbers_per_row(given)):
+        for name, losses in _losses(asked, given[piece], targets[piece]).items():
             by_row = losses.reshape(*losses.shape[:2], -1).mean(dim=2).T
             totals[name] = combine(totals.get(name), spread(by_row))
             rows[name].append(by_row[:, 0])
-    return {name: RowLosses(totals[name], torch.cat(rows[name])) for name in names}
+    found = {name: RowLosses(totals[name], torch.cat(rows[name])) for name in asked}
+    if streamed is not None:
+        found[_LIKELIHOOD] = RowLosses(spread(streamed), streamed[:, 0])
+    return found
+
+
+def _streamed_losses(log_density: StreamedLogDensity | None, counts: tuple[int, ...]) -> Float[Tensor, "N R"] | None:
+    """The loss of each row by the density of its target, which was summed up draw by draw; None without it."""
+    if log_density is None:
+        return None
+    if counts and log_density.counts != counts:
+        raise InputError(
+            f"The density of draws in groups of {log_density.counts} given for a prediction of groups of {counts}: "
+            "both must come from the same draws."
+        )
+    losses = -log_density.log_mean_exp.cpu()[: 1 + len(counts)]
+    return losses.flatten(2).mean(dim=2).T if losses.ndim > 2 else losses.T
 
 
 def checked(predicted: Predicted, targets: ArrayLike) -> Prediction | Tensor:
@@ -65,13 +91,18 @@ def checked(predicted: Predicted, targets: ArrayLike) -> Prediction | Tensor:
     Raises:
         InputError: If there are no rows, or not as many targets.
     """
-    if isinstance(predicted, np.ndarray):
-        predicted = torch.from_numpy(predicted.copy())  # arrays may be read-only or run backwards
+    if not isinstance(predicted, Prediction):
+        predicted = as_tensor(predicted)
     if len(predicted) == 0:
         raise InputError("0 rows given, a score needs at least one.")
     if targets.ndim == 0 or len(targets) != len(predicted):
         raise InputError(f"Targets of shape {tuple(targets.shape)} given for predictions of {len(predicted)} rows.")
     return predicted
+
+
+def as_tensor(array: ArrayLike) -> Tensor:
+    """The array as a tensor, of NumPy's a copy: it may be read-only or run backwards."""
+    return torch.from_numpy(array.copy()) if isinstance(array, np.ndarray) else array
 
 
 def group_counts(predicted: Predicted) -> tuple[int, ...]:
@@ -88,19 +119,21 @@ def _losses(names: tuple[str, ...], predicted: Prediction | Tensor, targets: Arr
     elif isinstance(predicted, CategoricalPrediction | BinaryPrediction):
         known = class_losses.NAMES
     else:
-        known = number_losses.NAMES if isinstance(predicted, RegressionPrediction) else ()
+        known = number_losses.NAMES if isinstance(predicted, Numbers) else ()
     if not set(names) <= set(known):
         raise InputError(
             f"{', '.join(names)} of a {type(predicted).__name__} asked, which has {', '.join(known) or 'no scores'}. "
             f"Classes and events have {', '.join(class_losses.NAMES)}; numbers have {', '.join(number_losses.NAMES)}."
         )
-    if isinstance(predicted, RegressionPrediction) or "rmse" in names:
+    if isinstance(predicted, Numbers) or "rmse" in names:
         return {name: number_losses.number_loss(name, predicted, targets) for name in names}
-    probs, labels = class_losses.class_probs(predicted, targets)
+    probs = class_losses.class_probs(predicted)
+    labels = class_losses.true_labels(predicted, probs, targets)
     return {name: class_losses.class_loss(name, probs, labels) for name in names}
 
 
-def _numbers_per_row(predicted: Prediction | Tensor) -> int:
+def numbers_per_row(predicted: Prediction | Tensor) -> int:
+    """How many numbers losses of one row take, with all draws and without each group of them."""
     if isinstance(predicted, Tensor):
         return predicted[0].numel()
     moments = next(iter(predicted.moments.values()))

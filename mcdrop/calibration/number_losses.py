@@ -1,17 +1,62 @@
 """Losses of numbers, with all draws and without each group of them."""
 
+from collections.abc import Callable
+from functools import partial
+
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from mcdrop.calibration.jackknife import log_mean_exp_without, with_deleted
+from mcdrop.calibration.number_rows import number_rows
+from mcdrop.calibration.predictive import Predictive
 from mcdrop.errors import UnavailableError
-from mcdrop.prediction import Prediction, RegressionPrediction
+from mcdrop.prediction import Prediction, RecalibratedPrediction, RegressionPrediction
 from mcdrop.prediction.mixture import log_mean_exp
+from mcdrop.prediction.recalibrated import without_groups
 from mcdrop.prediction.spread import accumulated
 from mcdrop.prediction.targets import numbers
 from mcdrop.types import ArrayLike
 
-NAMES = ("negative_log_likelihood", "rmse")
+
+def crps(predictive: Predictive, y: Float[Tensor, " M"], *, fair: bool = False) -> Float[Tensor, "R M"]:
+    """The continuous ranked probability score of each element."""
+    return predictive.crps(y, fair=fair)
+
+
+def interval_score(predictive: Predictive, y: Float[Tensor, " M"], *, coverage: float = 0.95) -> Float[Tensor, "R M"]:
+    """The interval score of each element's central interval."""
+    lower, upper = _interval(predictive, coverage)
+    fine = 2 / (1 - coverage)
+    return upper - lower + fine * ((lower - y).clamp(min=0) + (y - upper).clamp(min=0))
+
+
+def coverage(predictive: Predictive, y: Float[Tensor, " M"], *, coverage: float = 0.95) -> Float[Tensor, "R M"]:
+    """1 where the central interval holds the target."""
+    return predictive.inside(y, (coverage,))[0]
+
+
+def width(predictive: Predictive, y: Tensor, *, coverage: float = 0.95) -> Float[Tensor, "R M"]:
+    """The width of each element's central interval."""
+    lower, upper = _interval(predictive, coverage)
+    return upper - lower
+
+
+def variance(predictive: Predictive, y: Tensor) -> Float[Tensor, "R M"]:
+    """The predictive variance of each element."""
+    return predictive.variance()
+
+
+OF_PREDICTIVE: dict[str, Callable[[Predictive, Tensor], Tensor]] = {
+    "crps": crps,
+    "interval_score": partial(interval_score, coverage=0.95),
+    "interval_coverage": partial(coverage, coverage=0.95),
+    "interval_width": partial(width, coverage=0.95),
+    "sharpness": variance,
+}
+"""Losses that read the predictive distribution; `sharpness` is the root of the mean of its own."""
+
+NAMES = ("negative_log_likelihood", "rmse", *OF_PREDICTIVE)
 
 
 def number_loss(name: str, predicted: Prediction | Tensor, targets: ArrayLike) -> Tensor:
@@ -19,6 +64,12 @@ def number_loss(name: str, predicted: Prediction | Tensor, targets: ArrayLike) -
     if isinstance(predicted, Tensor):
         means = accumulated(predicted)[None]
         return (means - numbers(targets, means.shape[1:], means)).square()
+    if name in OF_PREDICTIVE:
+        rows = number_rows(predicted, targets)
+        losses = torch.cat([OF_PREDICTIVE[name](*piece) for piece in rows.pieces()], dim=1)
+        return losses.reshape(len(losses), *rows.shape)
+    if isinstance(predicted, RecalibratedPrediction):
+        return _recalibrated_loss(name, predicted, targets)
     assert isinstance(predicted, RegressionPrediction)
     moments = predicted.moments["mean"]
     if name == "rmse":
@@ -31,3 +82,16 @@ def number_loss(name: str, predicted: Prediction | Tensor, targets: ArrayLike) -
         )
     log_probs = predicted.likelihood.log_prob(predicted.samples, targets)
     return -torch.cat([log_mean_exp(log_probs)[None], log_mean_exp_without(log_probs, moments.groups.counts)])
+
+
+def _recalibrated_loss(name: str, predicted: RecalibratedPrediction, targets: ArrayLike) -> Tensor:
+    """From the changed laws of all draws, and of those outside of each group."""
+    predictions = (predicted, *without_groups(predicted))
+    if name == "rmse":
+        means = torch.stack([prediction.mean for prediction in predictions])
+        return (means - numbers(targets, means.shape[1:], means)).square()
+    return -torch.stack([prediction.log_prob(targets) for prediction in predictions])
+
+
+def _interval(predictive: Predictive, coverage: float) -> tuple[Tensor, Tensor]:
+    return predictive.quantiles((1 - coverage) / 2), predictive.quantiles((1 + coverage) / 2)

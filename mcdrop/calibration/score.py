@@ -27,11 +27,13 @@ class Score:
         standard_error: From the sampling of rows: `s / sqrt(N)`, s the standard deviation (divisor N-1) of what each
             row contributes, to first order where the score is no mean. None for a single row.
         mc_error: From the sampling of masks: delete-one-group jackknife over draws. None without draws, or with fewer
-            than two groups of them. A jackknife needs a smooth score: for accuracy and error rate, which jump when a
-            label changes, it is too large (.0020 on average where .0014 was true, digits, T = 100).
+            than two groups of them, or where the score is not defined without one of them. A jackknife needs a smooth
+            score. Where labels change or forecasts cross a border it is too large: for accuracy .0020 on average where
+            .0014 was true (digits, T = 100); for 500 rows of four classes, half of them wrong, T = 64: accuracy,
+            AUROC, smooth ECE and miscalibration twice, ECE three times, AURC 1.2 and log-likelihood 1.1 times.
         deleted: (G,) the score without each of the G groups of draws; None for a score that was only summed up.
         influence: (N,) what each row contributes, `N (value with the row - value without it)` to first order, of mean
-            0; None for a score that was streamed over batches.
+            0; None for a score that was streamed over batches or has no standard error.
         counts: Draws in each group.
 
     Example:
@@ -70,8 +72,8 @@ class Score:
         if self.influence is None or other.influence is None:
             raise UnavailableError(
                 "The paired error of a difference needs what each row contributes, and one of the scores was streamed "
-                "over batches or made by hand: score two predictions of the whole data set instead, as "
-                "brier_score(prediction, targets)."
+                "over batches or made by hand, or has no standard error: score two predictions of the whole data set "
+                "instead, as brier_score(prediction, targets)."
             )
         if len(self.influence) != len(other.influence):
             raise InputError(
@@ -91,22 +93,37 @@ class Score:
         return Score(value, _standard_error(influence), mc_error, deleted, influence, counts)
 
 
-def scored(values: Float[Tensor, " R"], influence: Float[Tensor, " N"], counts: tuple[int, ...]) -> Score:
+def scored(values: Float[Tensor, " R"], influence: Float[Tensor, " N"] | None, counts: tuple[int, ...] = ()) -> Score:
     """The score that values and influences make.
 
     Args:
-        values: (1 + G,) the score with all draws, then without each of the G groups of them.
-        influence: (N,) what each row contributes to the first value, of mean 0, see `Score`.
+        values: (1 + G,) the score with all draws, then without each of the G groups of them; NaN where it is not
+            defined without one, and then there is no Monte Carlo error.
+        influence: (N,) what each row contributes to the first value, of mean 0, see `Score`; None where no standard
+            error can be told.
         counts: Draws in each group, G of them.
 
     Example:
         >>> import torch
         >>> losses = torch.tensor([1.0, 2.0, 6.0])
-        >>> scored(losses.mean()[None], losses - losses.mean(), ())
+        >>> scored(losses.mean()[None], losses - losses.mean())
         Score(value=3.0, standard_error=1.527..., mc_error=None)
     """
-    value, deleted = float(values[0]), values[1:]
-    return Score(value, _standard_error(influence), jackknife_error(value, deleted, counts), deleted, influence, counts)
+    value, deleted = float(values[0]), values[1:] if values[1:].isfinite().all() else None
+    mc_error = jackknife_error(value, deleted, counts) if deleted is not None else None
+    standard_error = _standard_error(influence) if influence is not None else None
+    return Score(value, standard_error, mc_error, deleted, influence, counts)
+
+
+def by_row(influence: Float[Tensor, " M"], rows: int) -> Float[Tensor, " N"]:
+    """What rows contribute when each of M elements contributes this, as many in each row and in the order of rows.
+
+    Example:
+        >>> import torch
+        >>> by_row(torch.tensor([1.0, 3.0, -4.0, 0.0]), rows=2)
+        tensor([ 2., -2.])
+    """
+    return influence.reshape(rows, -1).mean(dim=1)
 
 
 def _standard_error(influence: Tensor) -> float | None:

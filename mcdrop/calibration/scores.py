@@ -106,18 +106,22 @@ def rmse(prediction: Predicted, targets: ArrayLike) -> Score:
     return _score("rmse", prediction, targets)
 
 
+ROOTS = frozenset({"rmse", "sharpness"})
+"""Scores that are the root of a mean over rows."""
+
+
 def from_spread(name: str, losses: Spread, counts: tuple[int, ...]) -> Score:
     """The score that losses make whose rows are known no more.
 
     Args:
-        name: Of the score; "rmse" takes the square root.
+        name: Of the score; those of `ROOTS` take the square root.
         losses: Spread over rows of shape (1 + G,), see `losses.RowLosses`.
         counts: Draws in each group.
     """
     rows = losses.weight
     value, deleted = float(losses.centre[0]), losses.centre[1:]
     error = math.sqrt(float(losses.squares[0]) / (rows - 1) / rows) if rows > 1 else None
-    if name == "rmse":
+    if name in ROOTS:
         value, deleted = math.sqrt(value), deleted.sqrt()
         error = error / (2 * value) if error else error  # 0 where all squares are equal
     return Score(value, error, jackknife_error(value, deleted, counts), deleted, counts=counts)
@@ -127,6 +131,6 @@ def _score(name: str, prediction: Predicted, targets: ArrayLike) -> Score:
     losses = row_losses((name,), prediction, targets)[name]
     score = from_spread(name, losses.spread, group_counts(prediction))
     influence = losses.rows - losses.spread.centre[0]
-    if name == "rmse" and score.value > 0:
+    if name in ROOTS and score.value > 0:
         influence = influence / (2 * score.value)
     return replace(score, influence=influence)

@@ -14,6 +14,8 @@ from mcdrop.prediction.moments import Moments as Moments
 from mcdrop.prediction.poisson import Poisson as Poisson
 from mcdrop.prediction.provenance import Provenance as Provenance
 from mcdrop.prediction.raw import RawPrediction as RawPrediction
+from mcdrop.prediction.recalibrated import RecalibratedPrediction as RecalibratedPrediction
+from mcdrop.prediction.recomputed import Recomputed as Recomputed
 from mcdrop.prediction.regression import RegressionPrediction as RegressionPrediction
 from mcdrop.prediction.result import Prediction as Prediction
 from mcdrop.prediction.result import concatenate as concatenate

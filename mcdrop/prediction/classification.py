@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mcdrop.errors import UnavailableError
 from mcdrop.prediction import uncertainty
 from mcdrop.prediction.result import Prediction
 from mcdrop.prediction.targets import class_labels, events
@@ -71,6 +72,11 @@ class _ClassPrediction(Prediction):
     @property
     def expected_entropy(self) -> Float[Tensor, " N *_"]:
         """`1/T sum_t H[p_t]` in nats: unbiased."""
+        if "entropy" not in self.moments:
+            raise UnavailableError(
+                "expected_entropy needs the probabilities of each draw, and this prediction was recalibrated after "
+                "they were averaged: ask the prediction before, or recalibrate inside the average."
+            )
         return self.moments["entropy"].mean
 
 

@@ -10,18 +10,22 @@ from mcdrop.prediction.gaussian import Gaussian
 from mcdrop.prediction.groups import Groups
 from mcdrop.prediction.heteroscedastic import HeteroscedasticGaussian
 from mcdrop.prediction.identity import Identity
+from mcdrop.prediction.laws import CdfMap, Stretch
 from mcdrop.prediction.moments import Moments
 from mcdrop.prediction.poisson import Poisson
 from mcdrop.prediction.provenance import Provenance
 from mcdrop.prediction.raw import RawPrediction
+from mcdrop.prediction.recalibrated import RecalibratedPrediction
+from mcdrop.prediction.recomputed import Recomputed
 from mcdrop.prediction.regression import RegressionPrediction
 from mcdrop.prediction.result import Prediction
 from mcdrop.prediction.spread import Spread
 from mcdrop.prediction.storage import read
 
-_RECORDS = (CategoricalPrediction, BinaryPrediction, RegressionPrediction, RawPrediction)
+_RECORDS = (CategoricalPrediction, BinaryPrediction, RegressionPrediction, RawPrediction, RecalibratedPrediction)
 _LIKELIHOODS = (Categorical, Binary, Gaussian, HeteroscedasticGaussian, Poisson, Identity)
-_CLASSES = {cls.__name__: cls for cls in (*_RECORDS, *_LIKELIHOODS, Provenance, Moments, Spread, Groups)}
+_PARTS = (Provenance, Moments, Recomputed, Spread, Groups, Stretch, CdfMap)
+_CLASSES = {cls.__name__: cls for cls in (*_RECORDS, *_LIKELIHOODS, *_PARTS)}
 
 
 def load(path: str | os.PathLike) -> Prediction:

@@ -28,6 +28,7 @@ class Provenance:
         shared_masks: Whether all rows see the same draw.
         members: Whether the draws are the members of an ensemble and so all there is: without Monte Carlo error.
         execution: How the passes ran, such as "vectorised" or "loop: <reason>".
+        recalibrated: What was fitted to targets and applied to the prediction since, in order; "" for none.
         mcdrop_version: Of this library.
         torch_version: Of PyTorch.
 
@@ -43,6 +44,7 @@ class Provenance:
     shared_masks: bool = True
     members: bool = False
     execution: str = ""
+    recalibrated: str = ""
     mcdrop_version: str = field(default_factory=_mcdrop_version)
     torch_version: str = field(default_factory=lambda: str(torch.__version__))
 

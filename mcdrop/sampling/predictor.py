@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from mcdrop.calibration import Score, Tally
+from mcdrop.calibration import Score, StreamedLogDensity, Tally
 from mcdrop.errors import InputError, NonFiniteError
 from mcdrop.prediction import Likelihood, Prediction, Provenance, Summary, concatenate
 from mcdrop.sampling.batches import Unpack, length_of
@@ -173,8 +173,12 @@ class Predictor(ABC):
                 raise InputError(
                     "evaluate was given batches without targets; expected pairs (input, target), or unpack=."
                 )
-            prediction = self._prediction(args, kwargs, first_row=row, wait=None, keep=tally.needs_samples).to("cpu")
-            tally = tally.update(prediction, map_tensors(lambda tensor: tensor.to("cpu"), from_arrays(target)))
+            on_cpu = map_tensors(lambda tensor: tensor.to("cpu"), from_arrays(target))
+            draws, density = self._draws(args, kwargs, row), None
+            if tally.needs_log_density and not tally.needs_samples:
+                density = StreamedLogDensity.init(self.likelihood, on_cpu, draws.block_size)
+            prediction, density = self._read(draws, (args, kwargs), None, tally.needs_samples, density)
+            tally = tally.update(prediction.to("cpu"), on_cpu, density)
         return tally.scores()
 
     def _watched(
@@ -186,20 +190,30 @@ class Predictor(ABC):
         return iter(tqdm(batches, total=length_of(loader), unit="batch", disable=None, leave=False))
 
     def _prediction(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], *, first_row: int, wait: float | None, keep: bool = False
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], *, first_row: int, wait: float | None
     ) -> Prediction:
-        draws = self._draws(args, kwargs, first_row)
-        keep_samples = True if keep else self._reading.keep_samples
+        return self._read(self._draws(args, kwargs, first_row), (args, kwargs), wait, self._reading.keep_samples)[0]
+
+    def _read(
+        self,
+        draws: Draws,
+        inputs: Tree,
+        wait: float | None,
+        keep_samples: bool | None,
+        density: StreamedLogDensity | None = None,
+    ) -> tuple[Prediction, StreamedLogDensity | None]:
+        """The prediction that draws make, and the density of the targets extended by them."""
         summary = Summary.init(self.likelihood, block_size=draws.block_size, keep_samples=keep_samples)
         with _progress(self.num_samples, wait) as advance:
             for chunk in draws:
                 try:
                     summary = summary.update(chunk)
                 except NonFiniteError as error:
-                    note_inputs(error, from_arrays((args, kwargs)))
+                    note_inputs(error, from_arrays(inputs))
                     raise
+                density = density.update(chunk) if density is not None else None
                 advance(len(tensors(chunk)[0]))
-        return summary.result(draws.provenance)
+        return summary.result(draws.provenance), density
 
 
 class _progress:

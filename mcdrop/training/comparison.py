@@ -12,9 +12,9 @@ from mcdrop.posterior import Ensemble
 from mcdrop.prediction import Likelihood, RegressionLikelihood
 from mcdrop.sampling import MCDropout
 from mcdrop.sampling.batches import Unpack
+from mcdrop.training.batch_losses import BatchLosses
 from mcdrop.training.contender import Contender, Gathered
 from mcdrop.training.curve import Curve
-from mcdrop.training.judged import Judged
 from mcdrop.training.rows import Rows, rows_of
 from mcdrop.training.verdict import FOREST, GEOMETRIC, MEMBERS, SCALED, TREE, answers, table
 
@@ -163,8 +163,8 @@ def _measured(
 
     gathered: dict[str, Gathered] = {}
     for args, kwargs, target in tqdm(rows.in_order(), total=rows.num_batches, disable=None, leave=False, unit="batch"):
-        drawn = Judged(trees.likelihood, trees.sample(*args, **kwargs), target, members)
-        whole = Judged(trees.likelihood, scaled.sample(*args, **kwargs), target)
+        drawn = BatchLosses(trees.likelihood, trees.sample(*args, **kwargs), target, members)
+        whole = BatchLosses(trees.likelihood, scaled.sample(*args, **kwargs), target)
         parts = {SCALED: (whole.one_tree, ()), TREE: (drawn.one_tree, drawn.counts)}
         if members > 1:
             parts[MEMBERS] = (whole.forest, ())
@@ -189,7 +189,7 @@ class _Growing:
         self._rows = 0
         self._sums = torch.zeros(2, len(sizes), _SUBSETS, dtype=torch.float64)
 
-    def add(self, drawn: Judged) -> None:
+    def add(self, drawn: BatchLosses) -> None:
         self._rows += drawn.tree_losses.shape[1]
         for place, order in enumerate(self._orders):
             losses, errors = drawn.growing(order, list(self._sizes))

@@ -7,6 +7,7 @@ from torch import nn
 import mcdrop
 from mcdrop.calibration import accuracy, aurc, brier_score, negative_log_likelihood, rmse
 from mcdrop.errors import InputError
+from mcdrop.prediction import Summary
 from tests.networks import MLP, trained_looking
 
 X = torch.randn(30, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
@@ -46,7 +47,26 @@ def test_regression_even_if_no_samples_are_to_be_kept() -> None:
     scores = mc.evaluate(batches(y))
     whole = mcdrop.predict(model, X, likelihood=mcdrop.Gaussian(2.0), num_samples=40, seed=0)
     assert scores["rmse"].value == pytest.approx(rmse(whole, y).value, rel=1e-9)
-    assert scores["negative_log_likelihood"].value == pytest.approx(-whole.log_prob(y).mean().item(), rel=1e-9)
+    expected = negative_log_likelihood(whole, y)
+    for field in ("value", "standard_error", "mc_error"):
+        assert getattr(scores["negative_log_likelihood"], field) == pytest.approx(getattr(expected, field)), field
+
+
+def test_no_score_but_those_that_need_them_holds_the_draws(monkeypatch) -> None:
+    """The usual scores of numbers are streamed over draws, so that memory does not grow with T."""
+    kept: list[bool] = []
+    init = Summary.init
+
+    def noted(likelihood, **options):
+        kept.append(options["keep_samples"])
+        return init(likelihood, **options)
+
+    monkeypatch.setattr(Summary, "init", noted)
+    model, y = trained_looking(MLP(outputs=1)), torch.zeros(30, 1, dtype=torch.float64)
+    mc = mcdrop.MCDropout(model, likelihood=mcdrop.Gaussian(2.0), num_samples=10, seed=0)
+    mc.evaluate(batches(y, 30))
+    mc.evaluate(batches(y, 30), scores=["crps", "rmse"])
+    assert kept == [False, True]
 
 
 def test_batches_without_targets() -> None:

@@ -17,7 +17,7 @@ from mcdrop.types import Tree
 
 
 @dataclass(frozen=True)
-class Judged:
+class BatchLosses:
     """What draws say about n rows, held against their targets.
 
     Losses are -log p(y) in nats, errors are shares of wrong labels, or squared errors; the elements of a row (pixels,
@@ -36,8 +36,8 @@ class Judged:
 
     Example:
         >>> logits = torch.tensor([[[0.0, 0.0]], [[0.0, 2.0]]])  # two draws of one row
-        >>> judged = Judged(Categorical(), logits, torch.tensor([0]))
-        >>> judged.tree_losses.flatten(), judged.forest[0][0]  # log 2, log(1 + e^2); -log of their average probability
+        >>> batch = BatchLosses(Categorical(), logits, torch.tensor([0]))
+        >>> batch.tree_losses.flatten(), batch.forest[0][0]  # log 2, log(1 + e^2); -log of their average probability
         (tensor([0.6931, 2.1269], dtype=torch.float64), tensor([1.1725], dtype=torch.float64))
     """
 
@@ -92,8 +92,8 @@ class Judged:
             return self.likelihood.geometric_mean(map_tensors(lambda t: t[rows.to(t.device)], self.outputs))
 
         means = [mean(rows) for rows in kept]
-        judged = Judged(self.likelihood, map_tensors(lambda *parts: torch.stack(parts), *means), self.targets)
-        return judged.tree_losses, judged.tree_errors
+        batch = BatchLosses(self.likelihood, map_tensors(lambda *parts: torch.stack(parts), *means), self.targets)
+        return batch.tree_losses, batch.tree_errors
 
     def growing(self, order: Int[Tensor, " T"], sizes: list[int]) -> tuple[Float[Tensor, "K n"], Float[Tensor, "K n"]]:
         """Losses and errors of the averages of the first k draws in an order, for each k of `sizes`."""

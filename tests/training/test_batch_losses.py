@@ -7,7 +7,7 @@ from scipy import special, stats
 
 from mcdrop.errors import InputError, OutputError
 from mcdrop.prediction import Binary, Categorical, Gaussian, HeteroscedasticGaussian, Identity, Poisson
-from mcdrop.training.judged import Judged
+from mcdrop.training.batch_losses import BatchLosses
 
 T, N = 24, 7
 G = np.random.default_rng(0)
@@ -17,8 +17,8 @@ NUMBERS = G.normal(size=(T, N, 2))
 Y = G.normal(size=(N, 2))
 
 
-def judged(likelihood, outputs, targets, **options) -> Judged:
-    return Judged(likelihood, torch.from_numpy(outputs), torch.from_numpy(targets), **options)
+def of_draws(likelihood, outputs, targets, **options) -> BatchLosses:
+    return BatchLosses(likelihood, torch.from_numpy(outputs), torch.from_numpy(targets), **options)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -27,7 +27,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 def test_classes_by_hand() -> None:
     probs, rows = softmax(LOGITS), np.arange(N)
-    found = judged(Categorical(), LOGITS, LABELS)
+    found = of_draws(Categorical(), LOGITS, LABELS)
     np.testing.assert_allclose(found.tree_losses, -np.log(probs[:, rows, LABELS]))
     np.testing.assert_array_equal(found.tree_errors, probs.argmax(-1) != LABELS)
     mean = probs.mean(axis=0)
@@ -46,28 +46,28 @@ def test_classes_by_hand() -> None:
 @pytest.mark.parametrize("block_size", [1, 3])
 def test_each_group_is_left_out_in_turn(block_size) -> None:
     """Every one of the values after the first is that of the other draws alone."""
-    found = judged(Categorical(), LOGITS, LABELS, block_size=block_size)
+    found = of_draws(Categorical(), LOGITS, LABELS, block_size=block_size)
     assert sum(found.counts) == T
     assert len(found.counts) > 7
     ends = np.cumsum(found.counts)
     for place, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
-        others = judged(Categorical(), np.delete(LOGITS, np.s_[start:end], axis=0), LABELS)
+        others = of_draws(Categorical(), np.delete(LOGITS, np.s_[start:end], axis=0), LABELS)
         for name in ("one_tree", "forest", "geometric"):
             for ours, theirs in zip(getattr(found, name), getattr(others, name), strict=True):
                 np.testing.assert_allclose(ours[1 + place], theirs[0], rtol=1e-6, err_msg=name)
 
 
 def test_growing_averages_are_those_of_the_first_draws_in_the_order() -> None:
-    found, order = judged(Categorical(), LOGITS, LABELS), torch.from_numpy(G.permutation(T))
+    found, order = of_draws(Categorical(), LOGITS, LABELS), torch.from_numpy(G.permutation(T))
     losses, errors = found.growing(order, [1, 5, T])
     for place, k in enumerate((1, 5, T)):
-        first = judged(Categorical(), LOGITS[order.numpy()[:k]], LABELS).forest
+        first = of_draws(Categorical(), LOGITS[order.numpy()[:k]], LABELS).forest
         np.testing.assert_allclose(losses[place], first[0][0])
         np.testing.assert_array_equal(errors[place], first[1][0])
 
 
 def test_numbers_by_hand() -> None:
-    found = judged(Gaussian(4.0), NUMBERS, Y)
+    found = of_draws(Gaussian(4.0), NUMBERS, Y)
     density = stats.norm.pdf(Y, NUMBERS, 0.5)
     np.testing.assert_allclose(found.tree_losses, -np.log(density).mean(axis=-1))
     np.testing.assert_allclose(found.tree_errors, ((NUMBERS - Y) ** 2).mean(axis=-1))
@@ -83,15 +83,15 @@ def test_numbers_by_hand() -> None:
 
 def test_events_counts_and_predicted_noise() -> None:
     happened = LABELS % 2
-    events = judged(Binary(), LOGITS[..., 0], happened)
+    events = of_draws(Binary(), LOGITS[..., 0], happened)
     probs = special.expit(LOGITS[..., 0])
     np.testing.assert_allclose(events.forest[0][0], -np.log(np.where(happened, probs, 1 - probs).mean(axis=0)))
     np.testing.assert_array_equal(events.forest[1][0], (probs.mean(axis=0) > 0.5) != happened)
-    counts = judged(Poisson(), NUMBERS[..., 0], LABELS)
+    counts = of_draws(Poisson(), NUMBERS[..., 0], LABELS)
     np.testing.assert_allclose(
         counts.forest[0][0], -np.log(stats.poisson.pmf(LABELS, np.exp(NUMBERS[..., 0])).mean(axis=0))
     )
-    noisy = judged(HeteroscedasticGaussian("std"), np.exp(NUMBERS), Y[:, 0])
+    noisy = of_draws(HeteroscedasticGaussian("std"), np.exp(NUMBERS), Y[:, 0])
     density = stats.norm.pdf(Y[:, 0], np.exp(NUMBERS[..., 0]), np.exp(NUMBERS[..., 1]))
     np.testing.assert_allclose(noisy.forest[0][0], -np.log(density.mean(axis=0)))
 
@@ -100,8 +100,8 @@ def test_events_counts_and_predicted_noise() -> None:
 def test_pixels_of_a_row_are_averaged(class_dim) -> None:
     maps, labels = G.normal(size=(T, N, 3, 4)), G.integers(3, size=(N, 4))
     given = maps if class_dim == 1 else np.moveaxis(maps, 2, -1)
-    found = judged(Categorical(class_dim=class_dim), given, labels)
-    each = [judged(Categorical(), maps[..., pixel], labels[:, pixel]) for pixel in range(4)]
+    found = of_draws(Categorical(class_dim=class_dim), given, labels)
+    each = [of_draws(Categorical(), maps[..., pixel], labels[:, pixel]) for pixel in range(4)]
     for name in ("one_tree", "forest", "geometric"):
         for place in range(2):
             expected = torch.stack([getattr(one, name)[place] for one in each]).mean(dim=0)
@@ -110,8 +110,8 @@ def test_pixels_of_a_row_are_averaged(class_dim) -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(InputError, match=r"Identity\(\) says nothing about targets"):
-        judged(Identity(), NUMBERS, Y)
+        of_draws(Identity(), NUMBERS, Y)
     with pytest.raises(OutputError, match="Binary"):
-        judged(Binary(), LOGITS[..., :2], LABELS)
+        of_draws(Binary(), LOGITS[..., :2], LABELS)
     with pytest.raises(InputError, match="labels of 3 classes go from 0 to 2"):
-        _ = judged(Categorical(), LOGITS, LABELS + 1).tree_losses
+        _ = of_draws(Categorical(), LOGITS, LABELS + 1).tree_losses
