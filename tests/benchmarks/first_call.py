@@ -1,6 +1,6 @@
 """What the first call on a model costs beyond later ones: finding the sites and checking vmap against the loop.
 
-    python tests/benchmarks/first_call.py [--rounds 15]
+    python -m tests.benchmarks.first_call [--rounds 15]
 
 Milliseconds and passes of the model in training mode, medians of rounds; every round takes a new `MCDropout`.
 """
@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable
 
 import torch
-from passes import convnet, encoder, mlp
 from torch import Tensor, nn
 
 import mcdrop
+from tests.benchmarks.passes import convnet, encoder, mlp
 
 
 class Tagger(nn.Module):
