@@ -1,9 +1,10 @@
 """Promised probabilities against observed shares, at many levels at once."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from mcdrop.calibration import number_losses
@@ -171,15 +172,28 @@ def _checked(levels: Iterable[float]) -> tuple[float, ...]:
     return asked
 
 
+def mean_distance(
+    levels: tuple[float, ...], shares: Float[Tensor, "L R"], absolute: bool
+) -> tuple[Float[Tensor, " R"], Float[Tensor, " L"]]:
+    """The mean over levels of `(share - level)^2`, or of its root, and how the first of them rises with each share.
+
+    Example:
+        >>> import torch
+        >>> mean_distance((0.4, 0.9), torch.tensor([[0.0], [0.5]], dtype=torch.float64), absolute=False)
+        (tensor([0.1600], dtype=torch.float64), tensor([-0.4000, -0.4000], dtype=torch.float64))
+    """
+    off = shares - shares.new_tensor(levels)[:, None]
+    slope = (off[:, 0].sign() if absolute else 2 * off[:, 0]) / len(off)
+    return (off.abs() if absolute else off.square()).mean(dim=0), slope
+
+
 def _mean_distance(levels: tuple[float, ...], scores: tuple[Score, ...], absolute: bool) -> Score:
-    """The mean square, or absolute, of `score - level`."""
-    distance: Callable[[Tensor], Tensor] = torch.abs if absolute else torch.square
     influences = [score.influence for score in scores if score.influence is not None]
-    off = torch.tensor([score.value for score in scores], dtype=influences[0].dtype, device=influences[0].device)
-    off = off - off.new_tensor(levels)
-    slope = (off.sign() if absolute else 2 * off) / len(off)
-    influence = torch.stack(influences, dim=1) @ slope
-    values = [distance(off).mean()]
-    for deleted in zip(*(score.deleted for score in scores if score.deleted is not None), strict=True):
-        values.append(distance(torch.stack(deleted) - off.new_tensor(levels)).mean())
-    return scored(torch.stack(values), influence, scores[0].counts)
+    like = influences[0]
+    values = [
+        torch.cat([like.new_tensor([score.value]), score.deleted.to(like)])
+        for score in scores
+        if score.deleted is not None
+    ]
+    distances, slope = mean_distance(levels, torch.stack(values), absolute)
+    return scored(distances, torch.stack(influences, dim=1) @ slope, scores[0].counts)

@@ -7,6 +7,7 @@ from mcdrop.calibration import class_losses, number_losses
 from mcdrop.calibration.class_streams import OF_LABELS, PARTS_OF_BRIER, BinnedErrors, KeptClasses, KeptLabels
 from mcdrop.calibration.log_density import StreamedLogDensity
 from mcdrop.calibration.losses import group_counts
+from mcdrop.calibration.number_streams import OF_LEVELS, CountedLevels, KeptOrder
 from mcdrop.calibration.score import Score
 from mcdrop.calibration.streams import MeanLosses, Stream
 from mcdrop.errors import InputError
@@ -23,7 +24,11 @@ OF_CLASSES: _Streams = {
 }
 """What streams each score of classes and events."""
 
-OF_NUMBERS: _Streams = dict.fromkeys(number_losses.NAMES, MeanLosses)
+OF_NUMBERS: _Streams = {
+    **dict.fromkeys(number_losses.NAMES, MeanLosses),
+    **dict.fromkeys(OF_LEVELS, CountedLevels),
+    "sparsification_error": KeptOrder,
+}
 """What streams each score of numbers."""
 
 USUAL_OF_CLASSES = ("accuracy", "negative_log_likelihood", "brier_score")
@@ -54,10 +59,11 @@ class Tally:
             likelihood: Of the predictions.
             scores: Names of functions of this package, which are taken with their default options. None is accuracy,
                 negative_log_likelihood and brier_score for classes and events, negative_log_likelihood and rmse for
-                numbers. Scores that are a mean over rows and expected_calibration_error take no memory per row;
-                smooth_calibration_error, aurc and auroc_of_error take 9 (1 + G) bytes for each label, G <= 16 the
-                groups of draws, and brier_miscalibration, brier_discrimination and brier_uncertainty, the parts of
-                `brier_decomposition`, C times as many.
+                numbers. Scores that are a mean over rows and expected_calibration_error, quantile_calibration_error and
+                interval_calibration_error take no memory per row; smooth_calibration_error, aurc and auroc_of_error
+                take 9 (1 + G) bytes for each label, G <= 16 the groups of draws; brier_miscalibration,
+                brier_discrimination and brier_uncertainty, the parts of `brier_decomposition`, C times as many; and
+                sparsification_error 16 (1 + G) for each row.
 
         Raises:
             InputError: If a score is unknown or not of this likelihood, or there is none.
@@ -88,9 +94,8 @@ class Tally:
     @property
     def needs_samples(self) -> bool:
         """Whether predictions must hold their draws."""
-        return isinstance(self.likelihood, RegressionLikelihood) and bool(
-            number_losses.OF_PREDICTIVE.keys() & set(self.names)
-        )
+        without = {"negative_log_likelihood", "rmse"}  # summed up draw by draw
+        return isinstance(self.likelihood, RegressionLikelihood) and not without >= set(self.names)
 
     @property
     def needs_log_density(self) -> bool:

@@ -56,7 +56,7 @@ def error_against_uncertainty(prediction: PredictedNumbers, targets: ArrayLike, 
     if bins < 1:
         raise InputError(f"bins={bins} given, at least 1 is needed.")
     rows = number_rows(prediction, targets)
-    variance, error = _by_row(rows)
+    variance, error = by_row(rows)
     place = _bins(variance[0], bins)
     return ErrorBins(
         _binned(variance, place, rows.jackknife_counts),
@@ -95,17 +95,27 @@ def sparsification_error(prediction: PredictedNumbers, targets: ArrayLike) -> Sc
         2.0
     """
     rows = number_rows(prediction, targets)
-    variance, error = _by_row(rows)
+    return ordering_error(*by_row(rows), rows.jackknife_counts)
+
+
+def ordering_error(variance: Float[Tensor, "R N"], error: Float[Tensor, "R N"], counts: tuple[int, ...]) -> Score:
+    """The sparsification error of rows whose predictive variances and squared errors are known.
+
+    Args:
+        variance: With all draws, then without each group of them.
+        error: Likewise.
+        counts: Draws in each group.
+    """
     values, influences = [], []
     for uncertainty, actual in zip(variance, error, strict=True):
         value, influence = _mean_below(actual, uncertainty)
         best, of_best = _mean_below(actual, actual)
         values.append(value - best)
         influences.append(influence - of_best)
-    return scored(torch.stack(values), influences[0], rows.jackknife_counts)
+    return scored(torch.stack(values), influences[0], counts)
 
 
-def _by_row(rows: NumberRows) -> tuple[Float[Tensor, "R N"], Float[Tensor, "R N"]]:
+def by_row(rows: NumberRows) -> tuple[Float[Tensor, "R N"], Float[Tensor, "R N"]]:
     """Predictive variance and squared error of each row, with all draws and without each group of them."""
     variances, errors = [], []
     for predictive, y in rows.pieces():
