@@ -12,12 +12,11 @@ from mcdrop.calibration.binning import BinSums, bin_borders, bin_of, bin_sums
 from mcdrop.calibration.calibration_error import binned_error
 from mcdrop.calibration.corp import decomposed
 from mcdrop.calibration.forecasts import Forecasts, forecasts, gathered, joined, pieces
-from mcdrop.calibration.jackknife import jackknife_error
 from mcdrop.calibration.judged import Judged
 from mcdrop.calibration.log_density import StreamedLogDensity
 from mcdrop.calibration.losses import group_counts
 from mcdrop.calibration.ranking import error_ranking
-from mcdrop.calibration.score import Score
+from mcdrop.calibration.score import Score, scored
 from mcdrop.calibration.selective import selective_area
 from mcdrop.calibration.smooth import smoothed
 from mcdrop.calibration.streams import Stream
@@ -63,11 +62,10 @@ class BinnedErrors(Stream):
         assert self.sums is not None
         assert self.products is not None
         values = binned_error(self.sums, "l1", debiased=False)
-        value, sign = float(values[0]), self.sums.gaps[0, 0].sign()
-        squares = max(0.0, float(sign @ self.products @ sign) - self.rows * value**2)
+        score, sign = scored(values, None, self.counts), self.sums.gaps[0, 0].sign()
+        squares = max(0.0, float(sign @ self.products @ sign) - self.rows * score.value**2)
         error = math.sqrt(squares / (self.rows - 1) / self.rows) if self.rows > 1 else None
-        score = Score(value, error, jackknife_error(value, values[1:], self.counts), values[1:], counts=self.counts)
-        return dict.fromkeys(self.names, score)
+        return dict.fromkeys(self.names, replace(score, standard_error=error))
 
 
 @final

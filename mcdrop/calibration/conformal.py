@@ -52,6 +52,6 @@ def conformal_rank(n: int, alpha: float) -> int:
         >>> conformal_rank(99, 0.07), math.ceil(100 * (1 - 0.43)), conformal_rank(99, 0.43)
         (93, 58, 57)
     """
-    if not 0 < alpha < 1:
+    if not isinstance(alpha, int | float) or not 0 < alpha < 1:
         raise InputError(f"alpha={alpha} given, it is the share outside: between 0 and 1, such as 0.1 for 90 % inside.")
     return math.ceil((n + 1) * (1 - Fraction(str(float(alpha)))))

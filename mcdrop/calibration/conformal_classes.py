@@ -15,8 +15,11 @@ from mcdrop.calibration.prediction_sets import PredictionSets
 from mcdrop.calibration.predictive_kind import PredictiveKind
 from mcdrop.calibration.recalibrator import Recalibrator
 from mcdrop.errors import InputError
-from mcdrop.prediction import Prediction
+from mcdrop.prediction import BinaryPrediction, Prediction
 from mcdrop.types import ArrayLike
+
+_ODD, _HALF = np.uint64(0x9E3779B97F4A7C15), np.uint64(32)
+"""Of a hash: a factor that carries each bit to those above, and a shift that brings them down again."""
 
 
 @final
@@ -64,7 +67,9 @@ class LeastAmbiguousSets(Recalibrator[PredictionSets]):
         return cls(kind=PredictiveKind.of(prediction), alpha=alpha, threshold=threshold.item())
 
     def _transformed(self, prediction: Prediction) -> PredictionSets:
-        return PredictionSets(1 - _probs(prediction) <= self.threshold, self.alpha)
+        return PredictionSets(
+            1 - _probs(prediction) <= self.threshold, self.alpha, isinstance(prediction, BinaryPrediction)
+        )
 
 
 @final
@@ -81,8 +86,9 @@ class AdaptiveSets(Recalibrator[PredictionSets]):
         alpha: Miscoverage, of all rows together.
         threshold: The k-th smallest such sum of held-out rows' labels (see `conformal_threshold`).
         randomised: Whether u is random.
-        seed: Of u, which the coverage is a probability over, too. Rows of a prediction take its numbers in order,
-            others than the held-out rows took.
+        seed: Of u, which the coverage is a probability over, too. A row's u follows from the seed, its place in the
+            prediction and its probabilities, so that rows which are predicted one by one do not share it either. New
+            rows have others than the held-out rows had.
 
     Source: Romano, Sesia & Candes 2020, "Classification with valid and adaptive coverage", section 2,
     https://arxiv.org/abs/2006.02544; sets there are never empty, see eq. 5 for those here.
@@ -134,7 +140,9 @@ class AdaptiveSets(Recalibrator[PredictionSets]):
     def _transformed(self, prediction: Prediction) -> PredictionSets:
         probs = _probs(prediction)
         shares = _shares(probs, [self.seed, 1] if self.randomised else None)
-        return PredictionSets(_totals(probs, shares) <= self.threshold, self.alpha)
+        return PredictionSets(
+            _totals(probs, shares) <= self.threshold, self.alpha, isinstance(prediction, BinaryPrediction)
+        )
 
 
 def _class_probs(prediction: Prediction, targets: ArrayLike, name: str) -> Float[Tensor, "N C"]:
@@ -163,7 +171,20 @@ def _shares(probs: Float[Tensor, "N C"], seeds: list[int] | None) -> Float[Tenso
     """u of each row, 1 without seeds."""
     if seeds is None:
         return torch.ones_like(probs[:, :1])
-    return torch.from_numpy(np.random.default_rng(seeds).random((len(probs), 1))).to(probs)
+    by_place = np.random.default_rng(seeds).random(len(probs))
+    # a number by the place alone would be the same for all rows that are predicted one by one
+    return torch.from_numpy((by_place + _by_content(probs)) % 1)[:, None].to(probs)
+
+
+def _by_content(probs: Float[Tensor, "N C"]) -> np.ndarray:
+    """A number in [0, 1) that the bits of a row decide, and that says nothing about the row: (N,)."""
+    bits = np.ascontiguousarray(probs.cpu().double().numpy()).view(np.uint64)
+    state = np.zeros(len(bits), dtype=np.uint64)
+    for column in bits.T:
+        state = (state ^ column) * _ODD
+        state ^= state >> _HALF
+    state = state * _ODD
+    return (state >> np.uint64(11)) * 2.0**-53
 
 
 def _totals(probs: Float[Tensor, "N C"], shares: Float[Tensor, "N 1"]) -> Float[Tensor, "N C"]:

@@ -2,6 +2,7 @@
 
 from typing import TypeAlias
 
+from mcdrop.calibration.given import check_rows
 from mcdrop.errors import InputError
 from mcdrop.prediction import BinaryPrediction, CategoricalPrediction, Poisson, Prediction
 from mcdrop.prediction.recalibrated import Numbers
@@ -17,12 +18,12 @@ def classes(prediction: Prediction, targets: ArrayLike, name: str) -> Classes:
     Raises:
         InputError: Otherwise, or without rows.
     """
-    _check_rows(prediction, targets)
     if not isinstance(prediction, CategoricalPrediction | BinaryPrediction):
         raise InputError(
             f"A {type(prediction).__name__} given, and {name} is for classes and events. For numbers there are "
             "VarianceScaling, CdfRecalibration, Precision and ResidualIntervals."
         )
+    check_rows(len(prediction), targets, "a fit")
     return prediction
 
 
@@ -32,12 +33,12 @@ def numbers(prediction: Prediction, targets: ArrayLike, name: str) -> Numbers:
     Raises:
         InputError: Otherwise, or without rows.
     """
-    _check_rows(prediction, targets)
     if not isinstance(prediction, Numbers):
         raise InputError(
             f"A {type(prediction).__name__} given, and {name} is for numbers. For classes there are Temperature, "
             "Isotonic, LeastAmbiguousSets and AdaptiveSets."
         )
+    check_rows(len(prediction), targets, "a fit")
     return prediction
 
 
@@ -54,10 +55,3 @@ def continuous_numbers(prediction: Prediction, targets: ArrayLike, name: str) ->
             "for Gaussian and HeteroscedasticGaussian. For counts use ResidualIntervals."
         )
     return given
-
-
-def _check_rows(prediction: Prediction, targets: ArrayLike) -> None:
-    if len(prediction) == 0:
-        raise InputError("0 rows given, a fit needs at least one.")
-    if targets.ndim == 0 or len(targets) != len(prediction):
-        raise InputError(f"Targets of shape {tuple(targets.shape)} given for predictions of {len(prediction)} rows.")

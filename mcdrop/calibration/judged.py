@@ -9,8 +9,9 @@ from torch import Tensor
 
 from mcdrop.calibration.class_losses import class_probs
 from mcdrop.calibration.forecasts import gathered
+from mcdrop.calibration.given import as_tensor
 from mcdrop.calibration.jackknife import with_deleted
-from mcdrop.calibration.losses import Predicted, as_tensor, numbers_per_row
+from mcdrop.calibration.losses import Predicted, numbers_per_row
 from mcdrop.errors import InputError
 from mcdrop.prediction import BinaryPrediction, CategoricalPrediction, Prediction
 from mcdrop.prediction.result import row_pieces

@@ -166,6 +166,8 @@ def interval_calibration_error(
 
 
 def _checked(levels: Iterable[float]) -> tuple[float, ...]:
+    if isinstance(levels, int | float):
+        raise InputError(f"levels={levels} given, expected several, such as ({levels},) for this one.")
     asked = tuple(float(level) for level in levels)
     if not asked or not all(0 < level < 1 for level in asked):
         raise InputError(f"levels={asked} given, expected at least one, each between 0 and 1, such as (0.5, 0.9).")

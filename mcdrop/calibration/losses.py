@@ -3,15 +3,15 @@
 Elements of one row (pixels, tokens, outputs) are averaged first: they depend on each other, rows do not.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from mcdrop.calibration import class_losses, number_losses
+from mcdrop.calibration.given import as_tensor, check_rows
 from mcdrop.calibration.log_density import StreamedLogDensity
 from mcdrop.errors import InputError
 from mcdrop.prediction import BinaryPrediction, CategoricalPrediction, Prediction
@@ -64,12 +64,25 @@ def row_losses(
     for piece in row_pieces(len(given), numbers_per_row(given)):
         for name, losses in _losses(asked, given[piece], targets[piece]).items():
             by_row = losses.reshape(*losses.shape[:2], -1).mean(dim=2).T
-            totals[name] = combine(totals.get(name), spread(by_row))
+            totals[name] = united(totals.get(name), spread(by_row))
             rows[name].append(by_row[:, 0])
     found = {name: RowLosses(totals[name], torch.cat(rows[name])) for name in asked}
     if streamed is not None:
         found[_LIKELIHOOD] = RowLosses(spread(streamed), streamed[:, 0])
     return found
+
+
+def united(before: Spread | None, added: Spread) -> Spread:
+    """The spread of more losses, infinite once one of them was, where infinities in `combine` cancel to NaN.
+
+    Example:
+        >>> united(spread(torch.tensor([torch.inf])), spread(torch.tensor([1.0]))).centre
+        tensor(inf, dtype=torch.float64)
+    """
+    total = combine(before, added)
+    if before is None:
+        return total
+    return replace(total, centre=torch.where(before.centre.isinf(), before.centre, total.centre))
 
 
 def _streamed_losses(log_density: StreamedLogDensity | None, counts: tuple[int, ...]) -> Float[Tensor, "N R"] | None:
@@ -89,20 +102,14 @@ def checked(predicted: Predicted, targets: ArrayLike) -> Prediction | Tensor:
     """The prediction, or the array as a tensor, of as many rows as the targets.
 
     Raises:
-        InputError: If there are no rows, or not as many targets.
+        InputError: If there are no rows, not as many targets, or one of the two is no array of numbers.
     """
     if not isinstance(predicted, Prediction):
         predicted = as_tensor(predicted)
-    if len(predicted) == 0:
-        raise InputError("0 rows given, a score needs at least one.")
-    if targets.ndim == 0 or len(targets) != len(predicted):
-        raise InputError(f"Targets of shape {tuple(targets.shape)} given for predictions of {len(predicted)} rows.")
+        if predicted.ndim == 0:
+            raise InputError("A single number given as a prediction: expected an array with one row for each target.")
+    check_rows(len(predicted), targets, "a score")
     return predicted
-
-
-def as_tensor(array: ArrayLike) -> Tensor:
-    """The array as a tensor, of NumPy's a copy: it may be read-only or run backwards."""
-    return torch.from_numpy(array.copy()) if isinstance(array, np.ndarray) else array
 
 
 def group_counts(predicted: Predicted) -> tuple[int, ...]:

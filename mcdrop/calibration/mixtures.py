@@ -12,10 +12,12 @@ from mcdrop.calibration.distances import drawn_distances, normal_distances, rema
 from mcdrop.calibration.mixture_quantiles import draws_without_each, normal_quantiles, poisson_quantiles
 from mcdrop.calibration.poisson_distances import poisson_cdf_and_pmf, poisson_distances
 from mcdrop.calibration.predictive import Predictive
+from mcdrop.prediction import Gaussian, Poisson, RegressionLikelihood
 from mcdrop.prediction.mixture import empirical_quantile
+from mcdrop.prediction.spread import accumulated
 from mcdrop.prediction.targets import counts as whole_numbers
 from mcdrop.prediction.targets import numbers
-from mcdrop.types import ArrayLike
+from mcdrop.types import ArrayLike, Tree
 
 
 @final
@@ -131,6 +133,33 @@ class DrawnValues(Predictive):
     def inside(self, y: Float[Tensor, " M"], coverages: tuple[float, ...]) -> Float[Tensor, "L R M"]:
         ends = [(self.quantiles((1 - c) / 2), self.quantiles((1 + c) / 2)) for c in coverages]
         return torch.stack([(lower <= y) & (y <= upper) for lower, upper in ends]).to(y.dtype)
+
+
+def drawn_mixture(likelihood: RegressionLikelihood, samples: Tree, counts: tuple[int, ...]) -> Predictive:
+    """The mixture of the normals, or of the Poisson laws, that a likelihood makes of draws.
+
+    Args:
+        likelihood: `Gaussian`, `HeteroscedasticGaussian` or `Poisson`.
+        samples: Its outputs (T, N, *out).
+        counts: Draws in each contiguous group.
+
+    Example:
+        >>> drawn_mixture(Gaussian(4.0), torch.zeros(2, 3), (1, 1)).variance()[0]
+        tensor([0.2500, 0.2500, 0.2500], dtype=torch.float64)
+    """
+    statistics = likelihood.statistics(samples)
+    if isinstance(likelihood, Poisson):
+        return PoissonMixture(flat(statistics["mean"]), counts)
+    mean = accumulated(statistics["mean"])
+    if isinstance(likelihood, Gaussian):
+        precision = torch.tensor(likelihood.precision, dtype=mean.dtype, device=mean.device)
+        return NormalMixture(flat(mean), flat(precision.rsqrt().expand_as(mean[:1])), counts)
+    return NormalMixture(flat(mean), flat(statistics["noise"].sqrt()), counts)
+
+
+def flat(values: Float[Tensor, " T *shape"]) -> Float[Tensor, "T M"]:
+    """All elements of all rows on one axis."""
+    return values.reshape(len(values), -1)
 
 
 def _variance(mean: Tensor, noise: Tensor, counts: tuple[int, ...]) -> Tensor:

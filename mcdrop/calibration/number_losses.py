@@ -10,10 +10,11 @@ from torch import Tensor
 from mcdrop.calibration.jackknife import log_mean_exp_without, with_deleted
 from mcdrop.calibration.number_rows import number_rows
 from mcdrop.calibration.predictive import Predictive
-from mcdrop.errors import UnavailableError
+from mcdrop.errors import InputError, UnavailableError
 from mcdrop.prediction import Prediction, RecalibratedPrediction, RegressionPrediction
+from mcdrop.prediction.laws import Stretch
 from mcdrop.prediction.mixture import log_mean_exp
-from mcdrop.prediction.recalibrated import without_groups
+from mcdrop.prediction.recalibrated import Numbers, without_groups
 from mcdrop.prediction.spread import accumulated
 from mcdrop.prediction.targets import numbers
 from mcdrop.types import ArrayLike
@@ -63,18 +64,23 @@ def number_loss(name: str, predicted: Prediction | Tensor, targets: ArrayLike) -
     """The loss of each element, (R, N, *rest)."""
     if isinstance(predicted, Tensor):
         means = accumulated(predicted)[None]
+        if not means.isfinite().all():
+            raise InputError(
+                f"{int((~means.isfinite()).sum())} predicted means are NaN or infinite: leave those rows out."
+            )
         return (means - numbers(targets, means.shape[1:], means)).square()
     if name in OF_PREDICTIVE:
         rows = number_rows(predicted, targets)
         losses = torch.cat([OF_PREDICTIVE[name](*piece) for piece in rows.pieces()], dim=1)
         return losses.reshape(len(losses), *rows.shape)
-    if isinstance(predicted, RecalibratedPrediction):
+    if isinstance(predicted, RecalibratedPrediction) and not (name == "rmse" and _keeps_the_mean(predicted)):
         return _recalibrated_loss(name, predicted, targets)
-    assert isinstance(predicted, RegressionPrediction)
+    assert isinstance(predicted, Numbers)
     moments = predicted.moments["mean"]
     if name == "rmse":
         means = with_deleted(moments)
         return (means - numbers(targets, means.shape[1:], means)).square()
+    assert isinstance(predicted, RegressionPrediction)
     if predicted.samples is None:
         raise UnavailableError(
             "The negative log-likelihood of a mixture needs every draw, and only moments were kept: predict with "
@@ -82,6 +88,11 @@ def number_loss(name: str, predicted: Prediction | Tensor, targets: ArrayLike) -
         )
     log_probs = predicted.likelihood.log_prob(predicted.samples, targets)
     return -torch.cat([log_mean_exp(log_probs)[None], log_mean_exp_without(log_probs, moments.groups.counts)])
+
+
+def _keeps_the_mean(predicted: RecalibratedPrediction) -> bool:
+    """So that the moments of the draws tell it, and no samples are needed."""
+    return all(isinstance(law, Stretch) for law in predicted.laws)
 
 
 def _recalibrated_loss(name: str, predicted: RecalibratedPrediction, targets: ArrayLike) -> Tensor:

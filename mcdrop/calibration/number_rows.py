@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mcdrop.calibration.mixtures import DrawnValues, NormalMixture, PoissonMixture
+from mcdrop.calibration.given import as_tensor, check_rows
+from mcdrop.calibration.mixtures import DrawnValues, drawn_mixture, flat
 from mcdrop.calibration.predictive import Predictive
 from mcdrop.calibration.recalibrated_mixture import RecalibratedMixture
 from mcdrop.calibration.score import Score, scored
@@ -22,6 +22,7 @@ from mcdrop.prediction import (
     Prediction,
     Provenance,
     RecalibratedPrediction,
+    RegressionLikelihood,
     from_draws,
 )
 from mcdrop.prediction.recalibrated import without_groups
@@ -109,8 +110,8 @@ def number_rows(predicted: PredictedNumbers, targets: ArrayLike | None = None) -
     predictive_of(prediction[:0])  # for its checks
     if len(prediction) == 0:
         raise InputError("0 rows given, a score needs at least one.")
-    if targets is not None and (targets.ndim == 0 or len(targets) != len(prediction)):
-        raise InputError(f"Targets of shape {tuple(targets.shape)} given for predictions of {len(prediction)} rows.")
+    if targets is not None:
+        check_rows(len(prediction), targets, "a score")
     shape = next(iter(prediction.moments.values())).mean.shape
     return NumberRows(prediction, targets, shape, group_sizes(prediction))
 
@@ -143,15 +144,9 @@ def predictive_of(prediction: Prediction) -> Predictive:
     if isinstance(prediction, RecalibratedPrediction):
         return RecalibratedMixture((prediction, *without_groups(prediction)) if len(counts) > 1 else (prediction,))
     if raw:
-        return DrawnValues(_flat(accumulated(tensors(samples)[0])), counts)
-    statistics = likelihood.statistics(samples)
-    if isinstance(likelihood, Poisson):
-        return PoissonMixture(_flat(statistics["mean"]), counts)
-    mean = accumulated(statistics["mean"])
-    if isinstance(likelihood, Gaussian):
-        precision = torch.tensor(likelihood.precision, dtype=mean.dtype, device=mean.device)
-        return NormalMixture(_flat(mean), _flat(precision.rsqrt().expand_as(mean[:1])), counts)
-    return NormalMixture(_flat(mean), _flat(statistics["noise"].sqrt()), counts)
+        return DrawnValues(flat(accumulated(tensors(samples)[0])), counts)
+    assert isinstance(likelihood, RegressionLikelihood)  # one of the three above
+    return drawn_mixture(likelihood, samples, counts)
 
 
 def group_sizes(prediction: Prediction) -> tuple[int, ...]:
@@ -161,7 +156,7 @@ def group_sizes(prediction: Prediction) -> tuple[int, ...]:
 
 
 def _of_array(draws: ArrayLike) -> Prediction:
-    tensor = torch.from_numpy(np.array(draws)) if isinstance(draws, np.ndarray) else draws
+    tensor = as_tensor(draws)
     if tensor.ndim < 2 or len(tensor) == 0:
         raise InputError(
             f"An array of shape {tuple(tensor.shape)} given, expected T >= 1 draws of y for each of N rows: (T, N), or "
@@ -170,7 +165,3 @@ def _of_array(draws: ArrayLike) -> Prediction:
         )
     tensor = tensor if tensor.is_floating_point() else accumulated(tensor)  # counts
     return from_draws(tensor, Identity(), provenance=Provenance(num_samples=len(tensor), members=True))
-
-
-def _flat(values: Tensor) -> Tensor:
-    return values.reshape(len(values), -1)

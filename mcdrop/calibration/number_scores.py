@@ -17,8 +17,9 @@ def crps(prediction: PredictedNumbers, targets: ArrayLike, *, fair: bool = False
     """The continuous ranked probability score of the mixture, in the unit of y: 0 at best.
 
     `1/N sum_i E|Y_i - y_i| - 1/2 E|Y_i - Y_i'|`, which equals the integral of `(F(x) - 1[x >= y])^2`. Mixtures of
-    normals have a closed form of T^2/2 terms a row, mixtures of Poisson laws a sum over counts, draws are sorted. Of a
-    point it is the absolute error.
+    normals have a closed form of T^2/2 terms a row, mixtures of Poisson laws a sum over counts, draws are sorted; after
+    `CdfRecalibration` it is an integral over 256 cells, good to about a thousandth. Of a point it is the absolute
+    error.
 
     Args:
         prediction: Of numbers, with samples, or an array of draws of y: (T, N, *out).

@@ -86,8 +86,8 @@ def pit_histogram(prediction: PredictedNumbers, targets: ArrayLike, *, bins: int
         >>> [share.value for share in pit_histogram(draws, torch.tensor([0.5]), bins=4).shares]
         [0.0, 1.0, 0.0, 0.0]
     """
-    if bins < 2:
-        raise InputError(f"bins={bins} given, a histogram needs at least 2.")
+    if isinstance(bins, bool) or not isinstance(bins, int) or bins < 2:
+        raise InputError(f"bins={bins!r} given, a histogram needs at least 2, a whole number.")
     edges = tuple(index / bins for index in range(bins + 1))
 
     def shares(predictive: Predictive, y: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mcdrop.calibration.score import Score, scored
 from mcdrop.errors import InputError
-from mcdrop.prediction.targets import class_labels, numbers
+from mcdrop.prediction.targets import class_labels, events, numbers
 from mcdrop.types import ArrayLike
 
 
@@ -20,6 +20,7 @@ class PredictionSets:
     Args:
         members: (N, C) whether the class is in the row's set; a set may be empty, or all classes.
         alpha: Miscoverage that was asked for.
+        of_events: Whether the two classes are that an event does not happen, and that it does.
 
     Example:
         >>> import torch
@@ -30,6 +31,7 @@ class PredictionSets:
 
     members: Bool[Tensor, "N C"]
     alpha: float
+    of_events: bool = False
 
     def __len__(self) -> int:
         return len(self.members)
@@ -40,13 +42,17 @@ class PredictionSets:
         return self.members.sum(dim=1)
 
     def coverage(self, targets: ArrayLike) -> Score:
-        """Share of rows whose set holds the label, with the standard error of the choice of these rows.
+        """Share of rows whose set holds the label (0 or 1 of events), with the error of the choice of these rows.
 
         Raises:
             InputError: If the targets do not fit, or there are no rows.
         """
         _check_rows(len(self))
-        labels = class_labels(targets, self.members.shape[:1], self.members.shape[1], self.members)
+        rows = self.members.shape[:1]
+        if self.of_events:
+            labels = events(targets, rows, self.members).long()
+        else:
+            labels = class_labels(targets, rows, self.members.shape[1], self.members)
         inside = self.members.gather(1, labels[:, None])[:, 0].double()
         return scored(inside.mean()[None], inside - inside.mean(), ())
 

@@ -43,7 +43,7 @@ class PredictiveKind:
         """The kind of a prediction.
 
         Raises:
-            InputError: If it is of raw outputs, which say nothing about targets.
+            InputError: If it is no prediction, or one of raw outputs, which say nothing about targets.
 
         Example:
             >>> import torch
@@ -51,6 +51,11 @@ class PredictiveKind:
             >>> PredictiveKind.of(from_draws(torch.zeros(10, 5, 3), Categorical())).outputs
             (3,)
         """
+        if not isinstance(prediction, Prediction):
+            raise InputError(
+                f"A {type(prediction).__name__} given, and the number of draws and their masks are part of what is "
+                "recalibrated: expected a prediction, such as mcdrop.prediction.from_draws makes of draws."
+            )
         if isinstance(prediction, RawPrediction):
             raise InputError(
                 "A prediction of Identity() given, which says nothing about targets: choose a likelihood that does, "

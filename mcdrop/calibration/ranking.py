@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from mcdrop.calibration.given import as_tensor
 from mcdrop.calibration.judged import Judged, Measure, judged, uncertainties
-from mcdrop.calibration.losses import Predicted, as_tensor, group_counts
+from mcdrop.calibration.losses import Predicted, group_counts
 from mcdrop.calibration.score import Score, by_row, scored
 from mcdrop.errors import InputError
 from mcdrop.prediction.spread import accumulated

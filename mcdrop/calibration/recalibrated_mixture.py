@@ -8,9 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mcdrop.calibration.mixtures import drawn_mixture
 from mcdrop.calibration.predictive import Predictive
 from mcdrop.errors import InputError
-from mcdrop.prediction import Poisson, RecalibratedPrediction
+from mcdrop.prediction import Poisson, RecalibratedPrediction, RegressionPrediction
+from mcdrop.prediction.laws import Stretch
+from mcdrop.prediction.recalibrated import Numbers
 from mcdrop.prediction.targets import counts as whole_numbers
 from mcdrop.prediction.targets import numbers
 from mcdrop.types import ArrayLike
@@ -49,20 +52,42 @@ class RecalibratedMixture(Predictive):
 
     def variance(self) -> Float[Tensor, "R M"]:
         # not `prediction.variance`, which estimates that of infinitely many draws
-        return self._each(
-            lambda prediction, _: _integral(prediction, prediction.mean, lambda share, distance: 2 * share * distance)
-        )
+        return self._each(lambda prediction, _: _variance(prediction))
 
     def crps(self, y: Float[Tensor, " M"], *, fair: bool) -> Float[Tensor, "R M"]:
         if fair:
             raise InputError(
                 "fair=True asked of a recalibrated prediction, which is no average over draws any more: leave it out."
             )
-        return self._each(lambda prediction, at: _integral(prediction, at, lambda share, _: share.square()), y)
+        return self._each(_crps, y)
 
     def _each(self, quantity: Callable[..., Tensor], y: Tensor | None = None) -> Tensor:
         at = None if y is None else y.reshape(self.predictions[0].moments["mean"].mean.shape)
         return torch.stack([quantity(prediction, at).reshape(-1) for prediction in self.predictions])
+
+
+def _variance(prediction: Numbers) -> Tensor:
+    """In the shape of the mean; a stretch scales it, and only after another law is it an integral."""
+    if isinstance(prediction, RegressionPrediction):
+        return _drawn(prediction).variance()[0].reshape(prediction.mean.shape)
+    law = prediction.laws[-1]
+    if isinstance(law, Stretch):
+        return law.scale(prediction.mean).square() * _variance(prediction.before)
+    return _integral(prediction, prediction.mean, lambda share, distance: 2 * share * distance)
+
+
+def _crps(prediction: Numbers, y: Tensor) -> Tensor:
+    """In the shape of the mean, as `_variance`."""
+    if isinstance(prediction, RegressionPrediction):
+        return _drawn(prediction).crps(y.reshape(-1), fair=False)[0].reshape(y.shape)
+    law = prediction.laws[-1]
+    if isinstance(law, Stretch):
+        return law.scale(y) * _crps(prediction.before, law.unstretched(prediction.before, y))
+    return _integral(prediction, y, lambda share, _: share.square())
+
+
+def _drawn(prediction: RegressionPrediction) -> Predictive:
+    return drawn_mixture(prediction.likelihood, prediction.samples, (prediction.num_samples,))
 
 
 def _integral(prediction: RecalibratedPrediction, y: Tensor, integrand: Callable[[Tensor, Tensor], Tensor]) -> Tensor:

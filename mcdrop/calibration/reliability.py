@@ -106,6 +106,8 @@ def corp_reliability(
         raise InputError(f"level={level} given, it is the share inside the band: between 0 and 1, such as 0.9.")
     if isinstance(num_resamples, bool) or not isinstance(num_resamples, int) or num_resamples < 2:
         raise InputError(f"num_resamples={num_resamples!r} given; expected an integer >= 2.")
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InputError(f"seed={seed!r} given, expected an integer >= 0.")
     of = _of_event(prediction, targets, event)
     fit = frequencies(of.probs[0].flatten(), of.happened[0].flatten().to(of.probs.dtype))
     count = len(fit.forecast)

@@ -25,9 +25,9 @@ class Score:
     Args:
         value: The score.
         standard_error: From the sampling of rows: `s / sqrt(N)`, s the standard deviation (divisor N-1) of what each
-            row contributes, to first order where the score is no mean. None for a single row.
+            row contributes, to first order where the score is no mean. None for a single row or an infinite score.
         mc_error: From the sampling of masks: delete-one-group jackknife over draws. None without draws, or with fewer
-            than two groups of them, or where the score is not defined without one of them. A jackknife needs a smooth
+            than two groups of them, or where the score is not finite without one of them. A jackknife needs a smooth
             score. Where labels change or forecasts cross a border it is too large: for accuracy .0020 on average where
             .0014 was true (digits, T = 100); for 500 rows of four classes, half of them wrong, T = 64: accuracy,
             AUROC, smooth ECE and miscalibration twice, ECE three times, AURC 1.2 and log-likelihood 1.1 times.
@@ -98,7 +98,8 @@ def scored(values: Float[Tensor, " R"], influence: Float[Tensor, " N"] | None, c
 
     Args:
         values: (1 + G,) the score with all draws, then without each of the G groups of them; NaN where it is not
-            defined without one, and then there is no Monte Carlo error.
+            defined without one, and then there is no Monte Carlo error. Those of the members of an ensemble may
+            follow: without counts they are no error, and are dropped.
         influence: (N,) what each row contributes to the first value, of mean 0, see `Score`; None where no standard
             error can be told.
         counts: Draws in each group, G of them.
@@ -109,8 +110,10 @@ def scored(values: Float[Tensor, " R"], influence: Float[Tensor, " N"] | None, c
         >>> scored(losses.mean()[None], losses - losses.mean())
         Score(value=3.0, standard_error=1.527..., mc_error=None)
     """
-    value, deleted = float(values[0]), values[1:] if values[1:].isfinite().all() else None
+    value, without = float(values[0]), values[1 : 1 + len(counts)]
+    deleted = without if math.isfinite(value) and without.isfinite().all() else None
     mc_error = jackknife_error(value, deleted, counts) if deleted is not None else None
+    influence = influence if math.isfinite(value) else None
     standard_error = _standard_error(influence) if influence is not None else None
     return Score(value, standard_error, mc_error, deleted, influence, counts)
 

@@ -3,9 +3,8 @@
 import math
 from dataclasses import replace
 
-from mcdrop.calibration.jackknife import jackknife_error
 from mcdrop.calibration.losses import Predicted, group_counts, row_losses
-from mcdrop.calibration.score import Score
+from mcdrop.calibration.score import Score, scored
 from mcdrop.prediction.spread import Spread
 from mcdrop.types import ArrayLike
 
@@ -119,17 +118,19 @@ def from_spread(name: str, losses: Spread, counts: tuple[int, ...]) -> Score:
         counts: Draws in each group.
     """
     rows = losses.weight
-    value, deleted = float(losses.centre[0]), losses.centre[1:]
-    error = math.sqrt(float(losses.squares[0]) / (rows - 1) / rows) if rows > 1 else None
+    values = losses.centre.sqrt() if name in ROOTS else losses.centre
+    value = float(values[0])
+    error = math.sqrt(float(losses.squares[0]) / (rows - 1) / rows) if rows > 1 and math.isfinite(value) else None
     if name in ROOTS:
-        value, deleted = math.sqrt(value), deleted.sqrt()
         error = error / (2 * value) if error else error  # 0 where all squares are equal
-    return Score(value, error, jackknife_error(value, deleted, counts), deleted, counts=counts)
+    return replace(scored(values, None, counts), standard_error=error)
 
 
 def _score(name: str, prediction: Predicted, targets: ArrayLike) -> Score:
     losses = row_losses((name,), prediction, targets)[name]
     score = from_spread(name, losses.spread, group_counts(prediction))
+    if not math.isfinite(score.value):
+        return score
     influence = losses.rows - losses.spread.centre[0]
     if name in ROOTS and score.value > 0:
         influence = influence / (2 * score.value)

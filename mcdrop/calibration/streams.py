@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 from typing import Self, final
 
 from mcdrop.calibration.log_density import StreamedLogDensity
-from mcdrop.calibration.losses import group_counts, row_losses
+from mcdrop.calibration.losses import group_counts, row_losses, united
 from mcdrop.calibration.score import Score
 from mcdrop.calibration.scores import from_spread
 from mcdrop.prediction import Prediction
-from mcdrop.prediction.spread import Spread, combine
+from mcdrop.prediction.spread import Spread
 from mcdrop.types import ArrayLike
 
 
@@ -50,7 +50,7 @@ class MeanLosses(Stream):
         self, prediction: Prediction, targets: ArrayLike, log_density: StreamedLogDensity | None = None
     ) -> "MeanLosses":
         added = row_losses(self.names, prediction, targets, log_density)
-        losses = {name: combine(self.losses.get(name), each.spread) for name, each in added.items()}
+        losses = {name: united(self.losses.get(name), each.spread) for name, each in added.items()}
         return replace(self, losses=losses, counts=group_counts(prediction))
 
     def scores(self) -> dict[str, Score]:

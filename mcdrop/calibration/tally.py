@@ -8,6 +8,7 @@ from mcdrop.calibration.class_streams import OF_LABELS, PARTS_OF_BRIER, BinnedEr
 from mcdrop.calibration.log_density import StreamedLogDensity
 from mcdrop.calibration.losses import group_counts
 from mcdrop.calibration.number_streams import OF_LEVELS, CountedLevels, KeptOrder
+from mcdrop.calibration.predictive_kind import PredictiveKind
 from mcdrop.calibration.score import Score
 from mcdrop.calibration.streams import MeanLosses, Stream
 from mcdrop.errors import InputError
@@ -44,12 +45,14 @@ class Tally:
         names: Of the scores, in order.
         streams: What the batches so far left; scores that are made of the same share one.
         counts: Draws in each group; None before the first batch.
+        kind: Of the predictions, without the shape of outputs; None before the first batch.
     """
 
     likelihood: Likelihood
     names: tuple[str, ...]
     streams: tuple[Stream, ...]
     counts: tuple[int, ...] | None = None
+    kind: PredictiveKind | None = None
 
     @classmethod
     def of(cls, likelihood: Likelihood, scores: Sequence[str] | None = None) -> "Tally":
@@ -113,7 +116,8 @@ class Tally:
             log_density: Of these targets under the same draws, for a prediction of numbers that does not hold them.
 
         Raises:
-            InputError: If likelihood or draws are not those of the batches before, or the targets do not fit.
+            InputError: If likelihood, draws or recalibration are not those of the batches before, or the targets do
+                not fit.
             UnavailableError: For numbers with neither samples nor what stands for them.
         """
         counts = group_counts(prediction)
@@ -124,8 +128,16 @@ class Tally:
                 f"A prediction with draws in groups of {counts} given after groups of {self.counts}: all batches of a "
                 "data set must come from the same draws."
             )
+        kind = replace(PredictiveKind.of(prediction), outputs=())  # images of batches may differ in size
+        if self.kind is not None and kind != self.kind:
+            before, now = vars(self.kind), vars(kind)
+            off = [f"{name}={now[name]!r} after {before[name]!r}" for name in now if now[name] != before[name]]
+            raise InputError(
+                f"A prediction with {', '.join(off)} given: all batches of a data set must come from the same draws, "
+                "read and recalibrated in the same way."
+            )
         streams = tuple(each.update(prediction, targets, log_density) for each in self.streams)
-        return replace(self, streams=streams, counts=counts)
+        return replace(self, streams=streams, counts=counts, kind=kind)
 
     def scores(self) -> dict[str, Score]:
         """The scores of all rows so far, by name.

@@ -53,8 +53,8 @@ def error_against_uncertainty(prediction: PredictedNumbers, targets: ArrayLike, 
         >>> [score.value for score in binned.predicted], [score.value for score in binned.error]
         ([1.0, 9.0], [1.0, 4.0])
     """
-    if bins < 1:
-        raise InputError(f"bins={bins} given, at least 1 is needed.")
+    if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
+        raise InputError(f"bins={bins!r} given, at least 1 is needed, a whole number.")
     rows = number_rows(prediction, targets)
     variance, error = by_row(rows)
     place = _bins(variance[0], bins)

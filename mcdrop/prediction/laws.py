@@ -66,32 +66,34 @@ class Stretch(Law):
     factors: tuple[float, ...]
 
     def cdf(self, before: Before, y: Tensor) -> Tensor:
-        return before.cdf(self._unstretched(before, y))
+        return before.cdf(self.unstretched(before, y))
 
     def log_prob(self, before: Before, y: Tensor) -> Tensor:
-        return before.log_prob(self._unstretched(before, y)) - self._factors(y).log()
+        return before.log_prob(self.unstretched(before, y)) - self.scale(y).log()
 
     def quantile(self, before: Before, q: float) -> Tensor:
         mean = before.mean
-        return mean + self._factors(mean) * (before.quantile(q) - mean)
+        return mean + self.scale(mean) * (before.quantile(q) - mean)
 
     def mean(self, before: Before) -> Tensor:
         return before.mean
 
     def variance(self, before: Before) -> Tensor:
-        return self._factors(before.mean).square() * before.variance
+        return self.scale(before.mean).square() * before.variance
 
     def part(self, name: str, before: Before) -> Tensor:
         value = getattr(before, name)
-        return value if name == "mc_error" else self._factors(value).square() * value
+        return value if name == "mc_error" else self.scale(value).square() * value
 
-    def _factors(self, like: Tensor) -> Tensor:
+    def scale(self, like: Tensor) -> Tensor:
+        """s, to multiply numbers in the shape of the mean by."""
         factors = torch.tensor(self.factors, dtype=accumulated(like[:0]).dtype, device=like.device)
         return factors if len(factors) > 1 else factors[0]
 
-    def _unstretched(self, before: Before, y: Tensor) -> Tensor:
+    def unstretched(self, before: Before, y: Tensor) -> Tensor:
+        """Where y was before: `m + (y - m) / s`."""
         mean = before.mean
-        return mean + (y - mean) / self._factors(mean)
+        return mean + (y - mean) / self.scale(mean)
 
 
 @final

@@ -55,5 +55,12 @@ def test_losses_of_recalibrated_predictions_are_those_of_the_changed_laws(name):
     losses = number_loss(name, changed, Y)
     for loss, prediction in zip(losses, (changed, *without_groups(changed)), strict=True):
         squares = (prediction.mean - Y).square()
-        assert torch.equal(loss, squares if name == "rmse" else -prediction.log_prob(Y))
+        torch.testing.assert_close(loss, squares if name == "rmse" else -prediction.log_prob(Y), rtol=1e-12, atol=0)
     assert len(losses) == 5
+
+
+def test_the_rmse_of_a_stretched_prediction_needs_no_samples():
+    drawn, moments = (from_draws(DRAWS, Gaussian(4.0), keep_samples=kept) for kept in (True, False))
+    stretched = recalibrated(moments, (Stretch((2.0,)), Stretch((3.0,))), moments.provenance)
+    assert rmse(stretched, Y) == rmse(drawn, Y)
+    assert (rmse(stretched, Y) - rmse(drawn, Y)).mc_error == 0

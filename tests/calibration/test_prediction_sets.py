@@ -41,3 +41,11 @@ def test_targets_that_do_not_fit_are_refused():
         PredictionSets(SETS.members[:0], 0.1).coverage(np.zeros(0, dtype=np.int64))
     with pytest.raises(InputError, match="0 rows given"):
         PredictionIntervals(INTERVALS.lower[:0], INTERVALS.upper[:0], 0.1).coverage(np.zeros((0, 2)))
+
+
+@pytest.mark.parametrize(
+    "happened", [torch.tensor([1, 0]), torch.tensor([True, False]), torch.tensor([[1.0], [0.0]]), np.array([1, 0])]
+)
+def test_sets_of_events_take_what_a_prediction_of_events_takes(happened):
+    sets = PredictionSets(torch.tensor([[False, True], [False, True]]), alpha=0.1, of_events=True)
+    assert sets.coverage(happened).value == 0.5

@@ -3,9 +3,17 @@ import math
 import pytest
 import torch
 
-from mcdrop.calibration import Score, brier_score, negative_log_likelihood, rmse
+from mcdrop.calibration import (
+    Score,
+    accuracy,
+    aurc,
+    brier_score,
+    expected_calibration_error,
+    negative_log_likelihood,
+    rmse,
+)
 from mcdrop.errors import InputError, UnavailableError
-from mcdrop.prediction import Categorical, Gaussian, from_draws
+from mcdrop.prediction import Categorical, Gaussian, Provenance, from_draws
 
 G = torch.Generator().manual_seed(0)
 LOGITS = torch.randn(64, 50, 3, generator=G, dtype=torch.float64)
@@ -64,3 +72,35 @@ def test_scores_that_cannot_be_paired_are_refused():
         score - brier_score(predicted(draws=LOGITS[:, 1:]), LABELS[1:])
     with pytest.raises(UnavailableError, match="streamed over batches or made by hand"):
         score - Score(1.0, 0.1, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("score", "likelihood", "targets"),
+    [
+        (accuracy, Categorical(), LABELS),
+        (brier_score, Categorical(), LABELS),
+        (negative_log_likelihood, Gaussian(1.0), LOGITS[-1]),
+        (rmse, Gaussian(1.0), LOGITS[-1]),
+        (expected_calibration_error, Categorical(), LABELS),
+        (aurc, Categorical(), LABELS),
+    ],
+)
+def test_ensembles_of_different_size_and_a_single_predictor_can_be_subtracted(score, likelihood, targets):
+    four, five = (
+        score(from_draws(LOGITS[:size], likelihood, provenance=Provenance(size, members=True)), targets)
+        for size in (4, 5)
+    )
+    difference = four - five
+    assert (difference.value, difference.mc_error) == (four.value - five.value, None)
+    assert difference.standard_error == pytest.approx(float((four.influence - five.influence).std()) / math.sqrt(50))
+    if isinstance(likelihood, Categorical):
+        single = score(LOGITS[0].softmax(-1), targets)
+        assert (four - single).value == four.value - single.value == -(single - four).value
+
+
+def test_an_infinite_score_has_no_errors_and_no_differences():
+    draws = torch.tensor([[1.0, 0.0], [0.5, 0.5]]).expand(4, 2, 2)
+    score = negative_log_likelihood(from_draws(draws, Categorical(probs=True)), torch.tensor([1, 0]))
+    assert score == Score(math.inf, None, None)
+    with pytest.raises(UnavailableError, match="no standard error"):
+        score - score

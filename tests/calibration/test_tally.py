@@ -2,9 +2,26 @@ import numpy as np
 import pytest
 import torch
 
-from mcdrop.calibration import StreamedLogDensity, Tally, accuracy, brier_score, negative_log_likelihood, rmse
+from mcdrop.calibration import (
+    Isotonic,
+    StreamedLogDensity,
+    Tally,
+    accuracy,
+    brier_score,
+    negative_log_likelihood,
+    rmse,
+)
 from mcdrop.errors import InputError
-from mcdrop.prediction import Binary, Categorical, Gaussian, HeteroscedasticGaussian, Identity, Poisson, from_draws
+from mcdrop.prediction import (
+    Binary,
+    Categorical,
+    Gaussian,
+    HeteroscedasticGaussian,
+    Identity,
+    Poisson,
+    Provenance,
+    from_draws,
+)
 
 RNG = np.random.default_rng(0)
 DRAWS = torch.from_numpy(RNG.normal(size=(20, 30, 4)))
@@ -93,3 +110,22 @@ def test_names_that_do_not_fit(without_type_checks):
             Tally.of(Categorical(), scores)
     with pytest.raises(InputError, match=r"asked of Identity\(\), which has no scores"):
         Tally.of(Identity())
+
+
+def test_batches_of_another_seed_or_recalibrated_are_refused():
+    logits = torch.randn(8, 5, 3, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([0, 1, 2, 0, 1])
+    first, second = (from_draws(logits, Categorical(), provenance=Provenance(8, seed=seed)) for seed in (0, 1))
+    tally = Tally.of(Categorical()).update(first, labels)
+    assert tally.update(first[:2], labels[:2]).scores()["accuracy"].value <= 1  # other rows of the same draws
+    with pytest.raises(InputError, match=r"A prediction with seed=1 after 0 given: all batches of a data set must"):
+        tally.update(second, labels)
+    with pytest.raises(InputError, match=r"A prediction with recalibrated='Isotonic .*' after '' given"):
+        tally.update(Isotonic.fit(first, labels)(first), labels)
+
+
+def test_batches_of_images_may_differ_in_size():
+    tally = Tally.of(Gaussian(1.0), ["rmse"])
+    for side in (2, 3):
+        tally = tally.update(from_draws(torch.ones(4, 5, side, side), Gaussian(1.0)), torch.zeros(5, side, side))
+    assert tally.scores()["rmse"].value == 1
