@@ -10,6 +10,7 @@ published scores need it.
 
 import tempfile
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,7 @@ def load(name: str, *, split: int) -> Split:
     """
     if name not in _SOURCES:
         raise InputError(f"name={name!r}: one of {', '.join(NAMES)} is needed.")
-    if not 0 <= split < NUM_SPLITS:
+    if isinstance(split, bool) or not isinstance(split, Integral) or not 0 <= split < NUM_SPLITS:
         raise InputError(f"split={split!r}: an integer from 0 to {NUM_SPLITS - 1} is needed.")
     folder, sha256 = _SOURCES[name]
     path = data_folder() / "uci" / f"{name}.npz"

@@ -8,11 +8,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mcdrop.errors import InputError, NonFiniteError, NoSpreadError, VectorisationError
+from mcdrop.errors import (
+    InputError,
+    NonFiniteError,
+    NoSpreadError,
+    RowAxisError,
+    UncontrolledSiteError,
+    VectorisationError,
+)
 from mcdrop.posterior import Design, Dropout
 from mcdrop.sampling.passes import StochasticPass, run_loop, run_vectorised
 from mcdrop.sampling.plan import Plan
 from mcdrop.sites import Discovery, Sites, close, count_rows, discover, first_rows, preserved_randomness
+from mcdrop.sites.switch import Reader
 from mcdrop.tree import map_tensors, tensors
 from mcdrop.types import Tree
 
@@ -31,11 +39,13 @@ class Known:
         discovery: Its sites.
         rows: Of the input that they were seen with.
         execution: How its passes are run; "" until the first have been.
+        readers: The places that read `training` in passes for which they were established; None until the first.
     """
 
     discovery: Discovery
     rows: int = 1
     execution: str = ""
+    readers: frozenset[Reader] | None = None
 
     def bytes_per_pass(self, rows: int) -> int:
         """Size of all results of a pass on so many rows, taken to be in proportion to them."""
@@ -82,7 +92,9 @@ def establish(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], s
         few_args, few_kwargs = first_rows((args, kwargs), settings.batch_dim, _FEW)
         # Some models want all their rows, and some rows are too alike; what is wrong is said of the whole input.
         with suppress(Exception):
-            return _found(model, few_args, few_kwargs, settings, _FEW, settings.batch_dim)
+            known = _found(model, few_args, few_kwargs, settings, _FEW, settings.batch_dim)
+            known.readers = known.discovery.readers
+            return known
     return _found(model, args, kwargs, settings, rows, settings.batch_dim)
 
 
@@ -120,12 +132,20 @@ class Drawing:
         settings: Settings,
         first_row: int,
     ) -> None:
-        self.shared = settings.shared_masks and not known.discovery.native
+        self._inputs = (model, args, kwargs)
         self._known = known
         self._settings = settings
+        self._has_looked_again = self._few_differ = False
         self._devices = {tensor.device for tensor in (*tensors((args, kwargs)), *model.parameters())}
-        self._masks = _Remembered(Dropout(settings.seed, settings.design, None if self.shared else first_row))
-        self._rows = settings.rows((args, kwargs))
+        self._rows, self._first_row = settings.rows((args, kwargs)), first_row
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Makes the passes from what is established."""
+        model, args, kwargs = self._inputs
+        settings = self._settings
+        self.shared = settings.shared_masks and not self._known.discovery.native
+        self._masks = _Remembered(Dropout(settings.seed, settings.design, None if self.shared else self._first_row))
         self._run = self._passes(model, args, kwargs)
         self._on_few = self._run
         if self._rows > _FEW and settings.batch_dim is not None:
@@ -141,6 +161,7 @@ class Drawing:
             masks=self._masks,
             shared=self.shared,
             select=self._settings.select,
+            rows=self._settings.rows((args, kwargs)),
         )
 
     @property
@@ -154,7 +175,7 @@ class Drawing:
         spread, start = False, 0
         while start < total:
             with torch.set_grad_enabled(self._settings.grad):
-                chunk = self._next(start, total)
+                chunk = self._settled(start, total)
             first = map_tensors(lambda tensor: tensor[:1].detach(), chunk) if first is None else first
             spread = spread or any(
                 not torch.equal(new, old.expand_as(new))
@@ -164,6 +185,31 @@ class Drawing:
             yield chunk
         if total > 1 and not spread:
             self._explain_no_spread(total)
+
+    def _settled(self, start: int, total: int) -> Tree:
+        """The next draws, from what is established for this very input where other rows did not tell."""
+        try:
+            chunk = self._next(start, total)
+        except (RowAxisError, UncontrolledSiteError):
+            if self._has_looked_again:
+                raise
+        else:
+            known = self._known
+            if known.readers is None or self._has_looked_again:
+                known.readers = (known.readers or frozenset()) | self._run.readers
+            if self._has_looked_again or (self._run.readers <= known.readers and not self._few_differ):
+                return chunk
+        self._look_again()
+        return self._settled(start, total)
+
+    def _look_again(self) -> None:
+        """Establishes the sites on all rows of this input, some of which take another way through the model."""
+        settings, probed = self._settings, self._settings.batch_dim if self._settings.shared_masks else None
+        fresh = _found(*self._inputs, settings, self._rows, probed)
+        self._known.discovery, self._known.rows = fresh.discovery, fresh.rows
+        self._known.execution, self._known.readers = fresh.execution, fresh.readers
+        self._has_looked_again = True
+        self._prepare()
 
     def _next(self, start: int, total: int) -> Tree:
         plan, known = self._settings.plan, self._known
@@ -197,6 +243,7 @@ class Drawing:
             if self._few_agree(chunk, start):
                 self._known.execution = execution
                 return chunk
+            self._few_differ = self.shared and self._known.rows == _FEW < self._rows
             one = run_loop(self._run, start, start + 1) if one is None else one
             if _agree(chunk, one):
                 self._known.execution = execution

@@ -29,7 +29,7 @@ from mcdrop.sampling.output import Output, selector
 from mcdrop.sampling.passes import StochasticPass, Supplied
 from mcdrop.sampling.plan import Plan
 from mcdrop.sampling.subnetwork import discovered
-from mcdrop.sites import Discovery, Site, Sites, close
+from mcdrop.sites import Discovery, Site, Sites, close, count_rows
 from mcdrop.types import ArrayLike, Tree
 
 _Integrate: TypeAlias = Callable[[Callable[[Tensor], Tensor]], tuple[Tensor, Tensor]]
@@ -49,6 +49,7 @@ class ClosedHead:
         between: Moments of E[y | draw] over the draws of the sites before it.
         within: Var[y | draw] averaged over them, unit squared.
         aleatoric: Variance of the noise, unit squared; 0 where the likelihood has none.
+        is_exact: Whether the last site is the only one, so that nothing was sampled.
         drawn: The prediction of T draws at all sites, None with `keep_samples=False`.
         pairs: Moments of E[y_i + y_k | draw], (N, D, D), where the covariance was asked for.
         within_pairs: Cov[y_i, y_k | draw] averaged over the draws, (N, D, D), where it was asked for.
@@ -58,6 +59,7 @@ class ClosedHead:
     between: Moments
     within: Float[Tensor, " N *out"]
     aleatoric: Float[Tensor, " N *out"]
+    is_exact: bool
     drawn: RegressionPrediction | RawPrediction | None = None
     pairs: Moments | None = None
     within_pairs: Float[Tensor, "N D D"] | None = None
@@ -74,8 +76,12 @@ class ClosedHead:
 
     @property
     def epistemic(self) -> Float[Tensor, " N *out"]:
-        """Var_t(E[y | h_t]) + avg_t Var[y | h_t], unbiased; the first is 0 where the last site is the only one."""
-        return self.within if self.num_samples == 1 else self.between.variance + self.within
+        """Var_t(E[y | h_t]) + avg_t Var[y | h_t], unbiased; the first is 0 where the last site is the only one.
+
+        Raises:
+            UnavailableError: One draw of the sites before the last has no variance.
+        """
+        return self.within if self.is_exact else self.between.variance + self.within
 
     @property
     def epistemic_covariance(self) -> Float[Tensor, "N D D"]:
@@ -84,11 +90,11 @@ class ClosedHead:
         Of draws in blocks it need not be positive semidefinite, as each entry is unbiased by itself.
 
         Raises:
-            UnavailableError: It was not asked for.
+            UnavailableError: It was not asked for, or there is one draw of the sites before the last.
         """
         if self.pairs is None or self.within_pairs is None:
             raise UnavailableError("The covariance of the outputs was not kept: closed_head(..., covariance=True).")
-        if self.num_samples == 1:
+        if self.is_exact:
             return self.within_pairs
         alone = self.between.variance
         # Var[a + b] = Var[a] + Var[b] + 2 Cov[a, b]
@@ -106,8 +112,12 @@ class ClosedHead:
 
     @property
     def mc_error(self) -> Float[Tensor, " N *out"]:
-        """Monte Carlo standard error of the mean, from the sites before the last; 0 where there are none."""
-        return torch.zeros_like(self.mean) if self.num_samples == 1 else self.between.mc_error
+        """Monte Carlo standard error of the mean, from the sites before the last; 0 where there are none.
+
+        Raises:
+            UnavailableError: One draw has no spread.
+        """
+        return torch.zeros_like(self.mean) if self.is_exact else self.between.mc_error
 
     @property
     def samples(self) -> Float[Tensor, " T N *out"]:
@@ -182,7 +192,7 @@ def closed_head(
 
     Raises:
         UnavailableError: The last site has no closed form here; says why.
-        InputError: num_samples is no integer >= 1.
+        InputError: num_samples is no integer >= 1, or the input has no rows.
         McdropError: As `mcdrop.predict`.
 
     Example:
@@ -201,6 +211,8 @@ def closed_head(
         raise InputError(f"num_samples={num_samples!r} was given; expected an integer >= 1.")
     if not isinstance(likelihood, Gaussian | Identity):
         raise _refused(f"{type(likelihood).__name__} reads the output through a curve; Gaussian and Identity do not")
+    if count_rows((args, kwargs), 0) == 0:
+        raise InputError("The input has 0 rows; expected at least one.")
     discovery = discovered(model, args, kwargs, sites, 0)
     last = discovery.active[-1]
     posterior = Dropout(seed, design)
@@ -236,6 +248,7 @@ def closed_head(
         between,
         average.diagonal(dim1=-2, dim2=-1) if covariance else average,
         _noise(likelihood, between.mean),
+        len(discovery.active) == 1,
         drawn,
         pairs,
         average if covariance else None,

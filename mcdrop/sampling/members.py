@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mcdrop.errors import InputError
+from mcdrop.errors import InputError, OutputError
 from mcdrop.posterior import Ensemble
 from mcdrop.prediction import Provenance
 from mcdrop.sampling.drawing import Settings
 from mcdrop.sampling.predictor import Draws
 from mcdrop.sites import Shadow, Switch
-from mcdrop.tree import map_tensors, tensors
+from mcdrop.tree import describe, map_tensors, tensors
 from mcdrop.types import Tree
 
 _USUAL = 100
@@ -132,9 +132,21 @@ class InTurn(Draws):
             ]
             if any(chunk is None for chunk in waiting):
                 return  # all have as many draws, and so end together
+            _check_alike(waiting)
             count = min(len(tensors(chunk)[0]) for chunk in waiting)
             yield map_tensors(partial(_in_turn, count), *waiting)
             waiting = [_after(count, chunk) for chunk in waiting]
+
+
+def _check_alike(chunks: Sequence[Tree]) -> None:
+    """Raises unless the members' outputs have the same structure and shapes, whatever the number of draws."""
+    outputs = [describe(map_tensors(lambda draws: draws[0], chunk)) for chunk in chunks]
+    for number, output in enumerate(outputs):
+        if output != outputs[0]:
+            raise OutputError(
+                f"The members of the ensemble return different outputs: member 0 {outputs[0]}, member {number} "
+                f"{output}. Expected networks with the same kind of output, or output= to pick what they share."
+            )
 
 
 def _in_turn(count: int, *members: Tensor) -> Tensor:

@@ -11,8 +11,9 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from mcdrop.errors import UncontrolledSiteError
-from mcdrop.sites import Call, Discovery, Interception, RandomCall, Shadow, Site, Sites, Switch
+from mcdrop.errors import RowAxisError, UncontrolledSiteError
+from mcdrop.sites import Call, Discovery, Interception, RandomCall, RowAxis, Shadow, Site, Sites, Switch
+from mcdrop.sites.switch import Reader
 from mcdrop.tree import map_tensors, tensors
 from mcdrop.types import Tree
 
@@ -48,6 +49,10 @@ class StochasticPass:
         masks: Where the masks come from.
         shared: Whether the rows share a mask.
         select: Picks what is read from the model's output.
+        rows: Rows of the input, where a site that holds another number of them is to be found out.
+
+    Attributes:
+        readers: The places that read `training` in the passes so far.
     """
 
     def __init__(
@@ -61,7 +66,10 @@ class StochasticPass:
         masks: Masks,
         shared: bool,
         select: Callable[[Any], Tree],
+        rows: int | None = None,
     ) -> None:
+        self.readers: set[Reader] = set()
+        self._rows = rows
         self._model = model
         self._on = discovery.on
         self._given = (args, kwargs)
@@ -87,13 +95,15 @@ class StochasticPass:
             return tensor.clone()
 
         # A skeleton for each pass: what a forward writes to its modules must not reach the next one.
-        shadow = Shadow(self._model, Switch(self._on))
+        switch = Switch(self._on)
+        shadow = Shadow(self._model, switch)
         if self._native:
             shadow.reseed_generators()
         args, kwargs = map_tensors(copied, self._given)
         draw = partial(self._draw, supply)
         with Interception(shadow, partial(self._mask, supply), draw, on_made=copied if repeat else None):
             output = shadow.root(*args, **kwargs)
+        self.readers.update(switch.readers)
         return self._select(output)
 
     def _mask(self, supply: Supply, name: str, call: Call, frame: FrameType) -> Tensor | None:
@@ -103,7 +113,7 @@ class StochasticPass:
         p = call.p if site.p is None or not self._other_p else site.p
         if not site.chosen or p == 0:
             return call.input
-        row = site.row if self._shared else None
+        row = self._row(site, call.mask_shape)
         shape = call.mask_shape if row is None else row.unit(call.mask_shape)
         keep = self._keep(supply, name, shape, p, call)
         used = self.masks.used_probability(p)
@@ -125,12 +135,23 @@ class StochasticPass:
         if name in self._unused:
             return call.mean()
         site = self._sites.get(name) or self._late(name, None)
-        row = site.row if self._shared else None
+        row = self._row(site, call.shape)
         shape = call.shape if row is None else row.unit(call.shape)
         uniform = supply(lambda start, stop: self.masks.uniform(name, shape, start, stop), call.device)
         if row is not None:
             uniform = row.spread(uniform, call.shape)
         return call.value(uniform)
+
+    def _row(self, site: Site, shape: Sequence[int]) -> RowAxis | None:
+        """Where the rows lie in a mask of `shape` that they share; None where they share none."""
+        row = site.row if self._shared else None
+        if row is not None and self._rows is not None and shape[row.axis] != row.outer * self._rows * row.inner:
+            raise RowAxisError(
+                f"The rows of site {site.name} cannot be told: its mask is {tuple(shape)} for {self._rows} rows, which "
+                f"do not lie there as {row}. Pass shared_masks=False for masks of their own in each row, or "
+                "batch_dim=None where the whole input is one row."
+            )
+        return row
 
     def _late(self, name: str, call: Call | None) -> Site:
         """A site that did not run when the sites were established, because the forward depends on values."""

@@ -70,9 +70,17 @@ def discover(
     # What draws in evaluation mode too would look like rows that influence each other; it is refused for what it is.
     if batch_dim is not None and not search.native and all(item.reader is not None for item in uncontrolled):
         found, output_axis = _with_rows(search, found, batch_dim)
-    unused = search.unused - {site.name for site in found}
-    on = frozenset(search.on)
-    return Discovery(tuple(found), tuple(off), uncontrolled, on, unused, search.native, output_axis, base.bytes_made)
+    return Discovery(
+        sites=tuple(found),
+        off=tuple(off),
+        uncontrolled=uncontrolled,
+        on=frozenset(search.on),
+        unused=search.unused - {site.name for site in found},
+        native=search.native,
+        output_axis=output_axis,
+        bytes_made=base.bytes_made,
+        readers=frozenset(base.readers),
+    )
 
 
 class _Search:

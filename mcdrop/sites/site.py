@@ -79,6 +79,7 @@ class Discovery:
         native: Whether random operations of the model run with torch's own randomness (`Sites(uncontrolled="native")`).
         output_axis: Axis of the output that holds the rows; None if there is none or it was not looked for.
         bytes_made: Size of all results of one pass's operations, in bytes.
+        readers: Readers of `training` that such a pass meets.
     """
 
     sites: tuple[Site, ...]
@@ -89,6 +90,7 @@ class Discovery:
     native: bool
     output_axis: int | None
     bytes_made: int
+    readers: frozenset[Reader]
 
     @property
     def active(self) -> tuple[Site, ...]:

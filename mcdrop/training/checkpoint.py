@@ -21,7 +21,7 @@ class Checkpoint:
         run: What makes the run this one and no other, in words by name.
 
     Raises:
-        InputError: There is no folder to write to, or the path is one.
+        InputError: There is no folder to write to, it cannot be written to, or the path is one.
     """
 
     path: Path
@@ -30,19 +30,27 @@ class Checkpoint:
     def __post_init__(self) -> None:
         if self.path.is_dir() or not self.path.parent.is_dir():
             raise InputError(f"checkpoint={str(self.path)!r} was given; expected a file in a folder that exists.")
+        try:
+            self._partial.touch()  # now, rather than after the first epoch
+            self._partial.unlink()
+        except OSError as error:
+            raise InputError(f"checkpoint={str(self.path)!r} was given, whose folder cannot be written to.") from error
 
     def save(self, state: dict[str, Any]) -> None:
         """Writes beside the file, then renames: whoever is killed in between leaves the old one."""
-        partial = self.path.with_name(f"{self.path.name}.partial")
         try:
-            with partial.open("wb") as file:
+            with self._partial.open("wb") as file:
                 torch.save({"format": _FORMAT, "run": self.run, "state": state}, file)
                 file.flush()
                 os.fsync(file.fileno())
-            partial.replace(self.path)
+            self._partial.replace(self.path)
         except BaseException:
-            partial.unlink(missing_ok=True)
+            self._partial.unlink(missing_ok=True)
             raise
+
+    @property
+    def _partial(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.partial")
 
     def load(self) -> dict[str, Any] | None:
         """The state that was saved last; None where there is no file yet.

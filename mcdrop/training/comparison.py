@@ -19,7 +19,7 @@ from mcdrop.training.rows import Rows, rows_of
 from mcdrop.training.verdict import FOREST, GEOMETRIC, MEMBERS, SCALED, TREE, answers, table
 
 _AT_ONCE = 1024
-"""Rows of a pair of arrays that are predicted at once."""
+"""A quarter of the rows of a pair of arrays that are predicted at once, see `Rows.in_order`."""
 _SUBSETS = 20
 _USUAL_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 
@@ -30,7 +30,7 @@ class Comparison:
 
     Args:
         test: The contenders by name on the data that were held out: "weight-scaled net", "one tree", "forest",
-            "forest, geometric mean", and with several members "weight-scaled members, averaged".
+            "forest, geometric mean", and with several members "members, averaged" (each weight-scaled).
         train: The same on the training data, if these were given.
         curve: Of averages of k trees on the test data.
         num_samples: T.
@@ -103,8 +103,9 @@ def compare(
         forest                   -log 1/T sum_t p(y | f(x, z_t))         the Monte Carlo average
         forest, geometric mean   -log of prod_t p(y | f(x, z_t))^(1/T), normalised
 
-    all averaged over rows. The draws are independent. Every number states the error from the sampling of rows and the
-    Monte Carlo error from a jackknife over groups of draws; `a.loss - b.loss` is a difference with paired errors.
+    all averaged over rows, and over what a row holds (outputs, pixels, tokens), which `fit` sums. The draws are
+    independent. Every number states the error from the sampling of rows and the Monte Carlo error from a jackknife over
+    groups of draws; `a.loss - b.loss` is a difference with paired errors.
 
     Args:
         model: The trained network; it is only read. Or an `Ensemble`: then "weight-scaled net" is the average over its

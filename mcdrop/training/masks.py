@@ -15,8 +15,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from mcdrop.errors import VectorisationError
+
 _ELEMENTWISE = F.dropout
 _WHOLE_CHANNELS = (F.dropout1d, F.dropout2d, F.dropout3d)
+_UNBATCHED = {F.dropout1d: 2, F.dropout3d: 4}
+"""Axes of an input whose first is taken for the channels; dropout2d takes it for the rows whatever the axes."""
 
 
 @dataclass(frozen=True)
@@ -28,19 +32,50 @@ class DropoutCall:
         p: Probability of zeroing.
         dtype: Of the input.
         device: Of the input.
+        strides: Of the mask, which is drawn in the order in which it lies in memory.
     """
 
     shape: torch.Size
     p: float
     dtype: torch.dtype
     device: torch.device
+    strides: torch.Size
 
     def factors(self, generators: Sequence[torch.Generator]) -> Float[Tensor, " M *mask"]:
         """0 or 1 / (1 - p), drawn for each member from its generator."""
-        kept = torch.empty(len(generators), *self.shape, dtype=self.dtype, device=self.device)
-        for mask, generator in zip(kept, generators, strict=True):
-            mask.bernoulli_(1 - self.p, generator=generator)
-        return kept.div_(1 - self.p) if self.p < 1 else kept
+        order = sorted(range(len(self.shape)), key=lambda axis: -self.strides[axis])
+        sizes = [self.shape[axis] for axis in order]
+        kept = torch.zeros(len(generators), *sizes, dtype=self.dtype, device=self.device)
+        if self.p < 1:  # with p = 1 torch draws nothing
+            for mask, generator in zip(kept, generators, strict=True):
+                mask.bernoulli_(1 - self.p, generator=generator)
+            kept.div_(1 - self.p)
+        return kept.permute(0, *(1 + order.index(axis) for axis in range(len(sizes))))
+
+
+def in_turn(calls: Sequence[DropoutCall], masks: Sequence[Tensor]) -> Callable[[DropoutCall], Tensor]:
+    """Gives each call the factors that were drawn for it, in the order in which the calls were noted.
+
+    Args:
+        calls: The calls noted.
+        masks: The factors of one member for each of them.
+
+    Raises:
+        VectorisationError: By the function returned: another call than the one noted asks.
+    """
+    waiting = iter(zip(calls, masks, strict=True))
+
+    def factor(call: DropoutCall) -> Tensor:
+        noted, mask = next(waiting, (None, None))
+        if noted is None or mask is None or (noted.shape, noted.p) != (call.shape, call.p):
+            before = "none" if noted is None else f"one with p={noted.p} on {tuple(noted.shape)}"
+            raise VectorisationError(
+                f"Dropout with p={call.p} on {tuple(call.shape)} runs in a step where the first had {before}. Networks "
+                "that change their dropout are trained one by one: fit(initialise(build, seed), ..., seed=seed)."
+            )
+        return mask
+
+    return factor
 
 
 class DropoutBy(TorchFunctionMode):
@@ -64,5 +99,11 @@ class DropoutBy(TorchFunctionMode):
     ) -> Tensor:
         if not training or p == 0:
             return input
-        shape = input.shape if func is _ELEMENTWISE else torch.Size((*input.shape[:2], *(1,) * (input.ndim - 2)))
-        return input * self._factor(DropoutCall(shape, p, input.dtype, input.device))
+        if func is _ELEMENTWISE:
+            mask = torch.empty_like(input, device="meta")  # in the layout of the input
+        else:
+            kept = 1 if input.ndim == _UNBATCHED.get(func) else 2
+            mask = torch.empty(*input.shape[:kept], *(1,) * (input.ndim - kept), device="meta")
+        call = DropoutCall(mask.shape, p, input.dtype, input.device, torch.Size(mask.stride()))
+        factor = self._factor(call)
+        return input.mul_(factor) if inplace else input * factor

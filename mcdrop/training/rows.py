@@ -83,7 +83,7 @@ class Arrays(Rows):
         digest = hashlib.blake2b(digest_size=8)
         for name, tensor in named_tensors((self.inputs, self.targets)):
             digest.update(f"{name} {describe(tensor)}".encode())
-            digest.update(tensor.detach().cpu().numpy().tobytes())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
         return f"{self.num_rows} rows, {digest.hexdigest()}"
 
     def _batches(self, order: Tensor, size: int) -> Iterator[Batch]:
@@ -123,7 +123,9 @@ class Loader(Rows):
 
     def shuffled(self, seed: int, epoch: int) -> Iterator[Batch]:
         """As the loader orders them: by torch's global generator, or by one of its own, which is seeded meanwhile."""
-        own = {id(g): g for part in (self._loader, getattr(self._loader, "sampler", None)) if (g := _generator(part))}
+        samplers = [getattr(self._loader, name, None) for name in ("sampler", "batch_sampler")]
+        parts = [self._loader, *samplers, getattr(samplers[1], "sampler", None)]
+        own = {id(g): g for part in parts if (g := _generator(part))}
         states = [(generator, generator.get_state()) for generator in own.values()]
         try:
             for generator, _ in states:

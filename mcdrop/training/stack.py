@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from mcdrop.errors import InputError, McdropError, UncontrolledSiteError, VectorisationError
 from mcdrop.training.divergence import check_loss, check_weights
-from mcdrop.training.masks import DropoutBy, DropoutCall
+from mcdrop.training.masks import DropoutBy, DropoutCall, in_turn
 from mcdrop.training.objective import Objective
 from mcdrop.training.randomness import derived_seed, devices_of, random_states, seeded
 from mcdrop.training.rows import Arrays, shuffled_rows
@@ -109,8 +109,7 @@ class Stack:
         masks = tuple(call.factors(self._generators) for call in calls)
 
         def loss(weights: Any, buffers: Any, masks: Any, inputs: Any, targets: Any) -> Tensor:
-            following = iter(masks)
-            with DropoutBy(lambda call: next(following)):
+            with DropoutBy(in_turn(calls, masks)):
                 return self._objective.sampled_loss(lambda: self._run(weights, buffers, inputs), targets)
 
         return vmap(loss, randomness="error")(self.weights, self._buffers, masks, inputs, targets)
@@ -121,7 +120,7 @@ class Stack:
 
     @torch.no_grad()
     def _dropout_calls(self, inputs: Tree, targets: Tensor) -> list[DropoutCall]:
-        """The calls of dropout in one loss, in order, by a pass that changes nothing.
+        """The calls of dropout in one loss of the first network alone, in order, by passes that change nothing.
 
         Raises:
             UncontrolledSiteError, VectorisationError: The networks cannot be trained at once.
@@ -147,6 +146,8 @@ class Stack:
         with seeded(devices_of(self._skeleton)):
             try:
                 vmap(loss, randomness="error")(self.weights, buffers, inputs, targets)
+                calls.clear()  # vmap may lay tensors out in another order, in which other masks would be drawn
+                loss(*map_tensors(lambda tensor: tensor[0], (self.weights, buffers, inputs, targets)))
             except McdropError:
                 raise
             except Exception as error:

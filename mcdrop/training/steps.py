@@ -1,5 +1,6 @@
 """Gradient steps on one network."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeAlias
@@ -69,7 +70,11 @@ class Descent:
         self._model.train()
         total, rows = 0.0, 0
         for step, (args, kwargs, target) in enumerate(batches):
-            loss = self._objective.sampled_loss(partial(self._model, *args, **kwargs), target, check=check)
+            try:
+                loss = self._objective.sampled_loss(partial(self._model, *args, **kwargs), target, check=check)
+            except Exception as error:
+                error.add_note(f"In epoch {number}, step {step}, on a batch of {len(target)} rows.")
+                raise
             check_loss(loss, self._parameters, self._optimizer, f"epoch {number}, step {step}")
             self._optimizer.zero_grad()
             (loss + penalty(self._parameters, self._penalties)).backward()
@@ -113,7 +118,8 @@ class Descent:
             "model": ", ".join(f"{name} {tuple(tensor.shape)} {tensor.dtype}" for name, tensor in self._tensors()),
             "objective": self._objective.description,
             "optimizer": f"{type(self._optimizer).__name__} {groups}",
-            "schedule": type(self._schedule).__name__,
+            "schedule": _plain(type(self._schedule).__name__, self._schedule.state_dict() if self._schedule else {}),
+            "layers": re.sub(" at 0x[0-9a-f]+", "", repr(self._model)),  # where in memory is another in each process
         }
 
     def _tensors(self) -> Iterator[tuple[str, Tensor]]:
@@ -142,7 +148,10 @@ def made_optimizer(make: MakeOptimizer, parameters: Iterable[Tensor], *, decays_
             f"optimizer={type(make).__name__} was given; expected a function of the parameters that makes one, such as "
             "functools.partial(torch.optim.Adam, lr=1e-3)."
         )
-    optimizer = make([parameter for parameter in parameters if parameter.requires_grad])
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    if not trained:
+        raise InputError("The network has no parameters to train, or none of them requires a gradient.")
+    optimizer = make(trained)
     if not isinstance(optimizer, Optimizer):
         raise InputError(f"optimizer= made a {type(optimizer).__name__}; expected a torch.optim.Optimizer.")
     name = type(optimizer).__name__
@@ -184,6 +193,19 @@ def made_schedule(make: MakeSchedule | None, optimizer: Optimizer) -> LRSchedule
             "stepped without a loss."
         )
     return schedule
+
+
+def _plain(name: str, state: Mapping[str, Any]) -> str:
+    """A name with the numbers and words of a state, in which functions and objects are left out."""
+
+    def plain(value: Any) -> bool:
+        if isinstance(value, Mapping):
+            return all(map(plain, value.values()))
+        if isinstance(value, list | tuple):
+            return all(map(plain, value))
+        return isinstance(value, bool | int | float | str)
+
+    return f"{name} { {key: value for key, value in state.items() if plain(value)} }"
 
 
 def _is_decoupled(optimizer: Optimizer) -> bool:

@@ -65,7 +65,11 @@ def _averaging(test: Mapping[str, Contender], error_name: str) -> str:
     single = MEMBERS if MEMBERS in test else SCALED
     parts = []
     for quantity, name in (("loss", "loss"), ("error", error_name)):
-        difference = getattr(test[FOREST], quantity) - getattr(test[single], quantity)
+        forest, one = getattr(test[FOREST], quantity), getattr(test[single], quantity)
+        if not math.isfinite(forest.value) or not math.isfinite(one.value):
+            parts.append(f"has the test {name} {forest.value:.4g} against {one.value:.4g}, too far for a difference")
+            continue
+        difference = forest - one
         error = total_error(difference)
         if abs(difference.value) <= _SURE * error or difference.value == 0:
             word = "makes no difference beyond the errors to"

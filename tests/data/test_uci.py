@@ -146,8 +146,8 @@ def test_a_set_that_is_not_known_is_refused(empty_folder):
     assert not empty_folder.exists()
 
 
-@pytest.mark.parametrize("split", [-1, 20])
-def test_a_split_that_does_not_exist_is_refused(empty_folder, split):
+@pytest.mark.parametrize("split", [-1, 20, 1.5, True])
+def test_a_split_that_does_not_exist_is_refused(empty_folder, split, without_type_checks):
     with pytest.raises(InputError, match=rf"split={split}: an integer from 0 to 19 is needed"):
         uci.load("energy", split=split)
     assert not empty_folder.exists()

@@ -99,3 +99,86 @@ def test_memory_is_reckoned_for_the_rows_at_hand(x) -> None:
     assert few.bytes_per_pass(3) == few.discovery.bytes_made
     sample(model, x, plan=mcdrop.Plan(memory=2 * whole))
     assert SEEN.count(50) == 3  # two of the six passes at once
+
+
+class Longer(nn.Module):
+    """Does more to eight rows than to fewer: `way` says what."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.way = way
+        self.first, self.few, self.many, self.last = (
+            nn.Linear(6, 12), nn.Dropout(0.1), nn.Dropout(0.5), nn.Linear(12, 3),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.few(self.first(x))
+        if len(x) < 8:
+            return self.last(h)
+        if self.way == "another layer":
+            h = self.many(h)
+        if self.way == "by hand" and self.training:
+            h = h * torch.bernoulli(torch.full_like(h, 0.5)) * 2
+        if self.way == "functional":
+            h = nn.functional.dropout(h, 0.5, self.training)
+        return self.last(h)
+
+
+@pytest.mark.parametrize("way", ["another layer", "by hand", "functional"])
+@pytest.mark.parametrize("plan", [mcdrop.Plan(), mcdrop.Plan("loop")])
+def test_what_only_many_rows_meet_is_found(way, plan, x) -> None:
+    x = x[:12]
+    model = trained_looking(Longer(way))
+    mc = mcdrop.MCDropout(model, likelihood=mcdrop.Identity(), num_samples=100, seed=0, plan=plan)
+    _ = mc.sample(x[:2])  # what is established for a few rows is remembered, and does not hold for more
+    for mine in (mc, mcdrop.MCDropout(model, likelihood=mcdrop.Identity(), num_samples=100, seed=0, plan=plan)):
+        draws = mine.sample(x)
+        h = model.first(x)
+        drop = (1 / (0.9 * 0.5) - 1) * h.square()  # the variance of h under both masks
+        expected = drop @ model.last.weight.square().T
+        ratio = draws.var(dim=0) / expected
+        assert (ratio.mean() - 1).abs() < 0.3  # 0.09 without the second
+        assert torch.equal(draws[:, 0], mine.sample(x[[0] * 9])[:, 0])  # one function, whatever the other rows
+
+
+class Turned(nn.Module):
+    """The mask lies with its rows on another axis for eight rows and more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.drop, self.last = nn.Linear(6, 12), nn.Dropout(0.5), nn.Linear(12, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.first(x)
+        return self.last(self.drop(h) if len(x) < 8 else self.drop(h.T).T)
+
+
+def test_rows_that_lie_elsewhere_for_many_rows_are_found() -> None:
+    model, x = trained_looking(Turned()), torch.ones(20, 6, dtype=torch.float64)
+    x[0] = 2.0
+    draws = sample(model, x)
+    assert torch.equal(draws[:, 1:], draws[:, 1:2].expand(-1, 19, -1))  # equal rows under one mask
+    bare = draws.diff(dim=0)
+    assert not torch.allclose(bare[..., 0] * bare[:1, :1, 1], bare[..., 1] * bare[:1, :1, 0])  # units of their own
+
+
+class Packed(nn.Module):
+    """Dropout on packed sequences: step by step, the rows that are long enough."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop, self.last = nn.Dropout(0.5), nn.Linear(2, 1)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        packed = packed._replace(data=self.last(self.drop(packed.data)))
+        return nn.utils.rnn.pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])[0].sum(dim=1)
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")
+@pytest.mark.parametrize("lengths", [[4, 4, 4, 2, 3, 1, 4, 4], [4, 4, 4, 2, 2, 2, 2, 4]])
+def test_rows_are_not_told_by_a_few_of_equal_length(lengths) -> None:
+    model = trained_looking(Packed())
+    x = torch.randn(8, 5, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(RowAxisError, match="cannot be told"):
+        mcdrop.MCDropout(model, likelihood=mcdrop.Identity(), num_samples=6, seed=0).sample(x, torch.tensor(lengths))

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import mcdrop
-from mcdrop.errors import InputError, UnavailableError
+from mcdrop.errors import InputError, OutputError, UnavailableError
 from mcdrop.prediction import from_draws
 from mcdrop.sampling.members import member_seeds
 from tests.networks import ConvNet, trained_looking
@@ -156,3 +156,9 @@ def test_draws_that_cannot_be_shared_out_are_refused() -> None:
     mc(X)
     with pytest.raises(UnavailableError, match=r"masks\(t\) was asked of an ensemble"):
         mc.masks(0)
+
+
+def test_members_with_outputs_of_different_shapes_are_refused() -> None:
+    nets = [nn.Sequential(nn.Dropout(), nn.Linear(3, outputs)) for outputs in (2, 4)]
+    with pytest.raises(OutputError, match=r"member 0 float32 \(5, 2\), member 1 float32 \(5, 4\)"):
+        mcdrop.predict(mcdrop.Ensemble(nets, dropout=True), torch.randn(5, 3), likelihood=mcdrop.Categorical())

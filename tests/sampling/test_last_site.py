@@ -201,3 +201,18 @@ def test_masks_are_those_of_predict() -> None:
     )
     torch.testing.assert_close(closed.mean, plain.mean)
     assert F.mse_loss(closed.between.variance, plain.epistemic) < 1e-20
+
+
+def test_one_draw_of_the_sites_before_the_last_has_no_variance() -> None:
+    model = trained_looking(Small(nn.Linear(5, 3)))
+    one = closed_head(model, X, likelihood=mcdrop.Identity(), num_samples=1, covariance=True)
+    assert not one.is_exact
+    assert one.mean.shape == (4, 3)
+    for name in ("epistemic", "variance", "epistemic_covariance", "mc_error"):
+        with pytest.raises(UnavailableError):
+            getattr(one, name)
+
+
+def test_no_rows_are_refused() -> None:
+    with pytest.raises(InputError, match="The input has 0 rows"):
+        closed_head(trained_looking(Small(nn.Linear(5, 3))), X[:0], likelihood=mcdrop.Identity())

@@ -67,3 +67,13 @@ def test_a_truncated_checkpoint_is_refused(tmp_path: Path) -> None:
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a file in a folder that exists"):
         Checkpoint(tmp_path, RUN)
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_at_once(tmp_path: Path, monkeypatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(InputError, match="whose folder cannot be written to"):
+        Checkpoint(tmp_path / "run", RUN)
+    assert not list(tmp_path.iterdir())

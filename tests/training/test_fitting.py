@@ -309,12 +309,15 @@ def test_a_finished_run_goes_on_to_more_epochs_as_one_run(tmp_path: Path) -> Non
         ({"optimizer": partial(torch.optim.Adam, lr=2e-2)}, "optimizer: Adam .*0.01.* there, Adam .*0.02"),
         ({"optimizer": SGD}, "optimizer: Adam .* there, SGD"),
         ({"data": data(22, 5)}, "data: 22 rows, .* there, 22 rows, "),
+        ({"model": network(0.3)}, r"(?s)\(layers: .*p=0.2.* there, .*p=0.3"),
+        ({"schedule": partial(SCHEDULES[2].func, T_max=9)}, "schedule: CosineAnnealingLR .*5.* there, .*'T_max': 9"),
         ({"model": nn.Linear(3, 1)}, r"model: 0.weight \(8, 3\) torch.float32.* there, weight \(1, 3\)"),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused_by_words(change: dict, message: str, tmp_path: Path) -> None:
     path = tmp_path / "run"
     given = {"model": network(), "data": data(), "objective": GAUSSIAN, "optimizer": ADAM, "batch_size": 8}
+    given["schedule"] = SCHEDULES[2]
     run = partial(fit, epochs=1, checkpoint=path)
     run(**given)
     content = path.read_bytes()
@@ -368,3 +371,14 @@ def test_the_log_of_zero_is_named() -> None:
         NonFiniteError, match=r"The loss is inf in epoch 0, step 0\. Inputs and weights are finite: .*log"
     ):
         fit(Sure(), sure_of_another, mcdrop.Categorical(probs=True), optimizer=ADAM, epochs=1, batch_size=22)
+
+
+def test_a_step_that_fails_is_named_with_its_rows() -> None:
+    with pytest.raises(ValueError, match="more than 1 value per channel") as raised:
+        fit(network(), data(9), GAUSSIAN, optimizer=ADAM, epochs=1, batch_size=8)
+    assert raised.value.__notes__ == ["In epoch 0, step 1, on a batch of 1 rows."]
+
+
+def test_a_network_without_anything_to_train_is_refused() -> None:
+    with pytest.raises(InputError, match="no parameters to train, or none of them requires a gradient"):
+        fit(network().requires_grad_(False), data(), GAUSSIAN, optimizer=ADAM, epochs=1, batch_size=8)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
 from mcdrop.errors import InputError
 from mcdrop.training.rows import Arrays, Loader, rows_of, shuffled_rows
@@ -73,3 +73,18 @@ def test_unpack_takes_batches_apart() -> None:
 def test_strings_are_no_data(without_type_checks) -> None:
     with pytest.raises(InputError, match="expected inputs and targets as tensors or arrays"):
         Arrays("text", np.zeros(4), 2, MODEL)
+
+
+def test_numbers_that_numpy_does_not_know_have_a_fingerprint() -> None:
+    one, other = (Arrays(x.bfloat16(), Y, 4, MODEL).fingerprint() for x in (X, X + 1))
+    assert one != other
+
+
+def test_the_generator_of_a_batch_sampler_is_seeded_and_left_as_it_was() -> None:
+    generator = torch.Generator().manual_seed(5)
+    sampler = BatchSampler(RandomSampler(range(10), generator=generator), 4, drop_last=False)
+    rows = Loader(DataLoader(TensorDataset(X, Y), batch_sampler=sampler), None, MODEL)
+    before = generator.get_state()
+    orders = [torch.cat([y for _, _, y in rows.shuffled(seed, 0)]).tolist() for seed in (0, 0, 1)]
+    assert orders[0] == orders[1] != orders[2]
+    assert torch.equal(generator.get_state(), before)

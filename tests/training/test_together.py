@@ -46,6 +46,39 @@ class Functional(nn.Module):
         return self.second(F.dropout(self.first(F.dropout(x, 0.2, training=self.training)).relu(), 0.5, self.training))
 
 
+class Around(nn.Module):
+    """A dropout function applied to a hidden layer that `there` brings into another shape or order and `back`."""
+
+    def __init__(self, drop, there, back) -> None:
+        super().__init__()
+        self.drop, self.there, self.back = drop, there, back
+        self.first, self.second = nn.Linear(3, 8), nn.Linear(8, 1)
+
+    def forward(self, x):
+        hidden = self.there(self.first(x))
+        return self.second(self.back(self.drop(hidden, 0.4, self.training)).relu())
+
+
+def in_place(hidden, p, training):
+    F.dropout(hidden, p, training, inplace=True)  # what it returns is not used
+    return hidden
+
+
+def same(hidden):
+    return hidden
+
+
+def all_and_half(hidden, p, training):
+    return hidden + F.dropout(hidden, 1.0, training) + F.dropout(hidden, p, training)
+
+
+AROUND = {
+    "in place": (in_place, same, same),
+    "transposed": (F.dropout, torch.t, torch.t),
+    "rows for channels": (F.dropout1d, same, same),
+    "four axes for unbatched": (F.dropout3d, lambda h: h.view(-1, 2, 2, 2), lambda h: h.flatten(1)),
+    "after one that drops all": (all_and_half, same, same),
+}
 SGD = partial(torch.optim.SGD, lr=0.005, momentum=0.9)
 HALVING = partial(torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5)
 CASES = {
@@ -57,6 +90,7 @@ CASES = {
     "norm": (batch_norm, rows(), {"optimizer": ADAM}),
     "channels": (convolution, rows(), {"optimizer": ADAM}),
     "functional": (Functional, rows(), {"optimizer": ADAM}),
+    **{name: (partial(Around, *given), rows(), {"optimizer": ADAM}) for name, given in AROUND.items()},
 }
 
 
@@ -205,3 +239,16 @@ def test_the_member_that_fails_is_named() -> None:
         initialise(lambda: initial.append(torch.initial_seed()) or nn.Linear(1, 1), seed)
     with pytest.raises(NonFiniteError, match=r"The loss of members \[1\] is inf in epoch 0, step 0"):
         members(build, rows(), GAUSSIAN, seeds=(0, 1, 4), optimizer=ADAM, epochs=1, batch_size=5)
+
+
+def test_dropout_that_changes_its_rate_is_refused() -> None:
+    class Growing(nn.Dropout):
+        def forward(self, x):
+            self.p = self.p + 0.1
+            return super().forward(x)
+
+    with pytest.raises(VectorisationError, match=r"p=0.4 on \(5, 3\) runs in a step.*p=0.3.*trained one by one"):
+        members(
+            lambda: nn.Sequential(Growing(0.0), nn.Linear(3, 1)), rows(count=20), GAUSSIAN, seeds=SEEDS, optimizer=ADAM,
+            epochs=2, batch_size=5,
+        )  # fmt: skip

@@ -80,3 +80,8 @@ def test_the_table_has_a_line_for_each_contender() -> None:
     lines = table(contenders(0.4, 0.6, 0.42), None, "error rate").splitlines()
     assert lines[0].split() == ["test", "loss", "test", "error", "rate", "spread", "of", "test", "loss"]
     assert [line.split("  ")[0] for line in lines[1:4]] == ["weight-scaled net", "one tree", "forest"]
+
+
+def test_an_infinite_loss_is_said_instead_of_a_difference() -> None:
+    _, second, _ = answers(contenders(float("inf"), 0.6, 0.42), None, curve(0.6, 0.42), "rmse")
+    assert "it has the test loss 0.42 against inf, too far for a difference" in second
