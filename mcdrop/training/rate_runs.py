@@ -15,7 +15,7 @@ from mcdrop.training.batch_losses import BatchLosses
 from mcdrop.training.comparison import compare
 from mcdrop.training.contender import Contender, Gathered
 from mcdrop.training.each import train_each
-from mcdrop.training.fitting import Data, check_count
+from mcdrop.training.fitting import Data
 from mcdrop.training.history import History
 from mcdrop.training.objective import Objective, as_objective
 from mcdrop.training.over_seeds import OverSeeds, average
@@ -87,7 +87,8 @@ def sweep(
     """
     objective = as_objective(objective)
     rates, seeds = checked_rates(rates), _checked_seeds(seeds)
-    check_count("num_samples", num_samples)
+    if isinstance(num_samples, bool) or not isinstance(num_samples, int) or num_samples < 2:
+        raise InputError(f"num_samples={num_samples!r} was given; expected an integer >= 2.")
     given = {"test": test, "train": data}
     tried = [initialise(partial(build, p), seeds[0]) for p in rates]
     random = [

@@ -68,15 +68,19 @@ def test_noise_raises_the_loss_that_training_sees(found) -> None:
     assert losses == sorted(losses)
 
 
-def test_much_dropout_underfits_and_none_overfits_noisy_labels(found) -> None:
-    more = sweep(
-        build, [0.0, 0.5, 0.95], (X, Y), mcdrop.Categorical(), test=(X_TEST, Y_TEST), seeds=range(3), num_samples=20,
-        **{**SETTINGS, "epochs": 150},
-    )  # fmt: skip
-    assert more.fits == ("overfits", "the best", "underfits")
-    assert more.best.rate == 0.5
-    assert [answer.split(";")[0] for answer in more.answers] == ["p = 0: overfits", "p = 0.5: the best",
-                                                                "p = 0.95: underfits"]  # fmt: skip
+@pytest.mark.parametrize(
+    ("rates", "epochs", "fits"),
+    [((0.0, 0.95), 400, ("overfits", "the best")), ((0.2, 0.95), 20, ("the best", "underfits"))],
+    ids=["noisy labels learnt by heart", "trained briefly"],
+)
+def test_rates_are_named_by_what_they_do(rates, epochs, fits) -> None:
+    settings = {"seeds": range(3), "num_samples": 20, **SETTINGS, "epochs": epochs}
+    more = sweep(build, rates, (X, Y), mcdrop.Categorical(), test=(X_TEST, Y_TEST), **settings)
+    assert more.fits == fits
+    assert more.best.rate == rates[fits.index("the best")]
+    assert [answer.split(";")[0] for answer in more.answers] == [
+        f"p = {rate:g}: {fit}" for rate, fit in zip(rates, fits, strict=True)
+    ]
 
 
 def test_differences_between_rates_are_paired_by_their_masks(found) -> None:
