@@ -30,8 +30,8 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "MLP 784-256-256-10, 1 row": (lambda: mlp(256, 0.5), (1, 784)),
     "MLP 784-256-256-10, 64 rows": (lambda: mlp(256, 0.2), (64, 784)),
     "MLP 784-1024-1024-10, 256 rows": (lambda: mlp(1024, 0.5), (256, 784)),
-    "CNN, 1 x 3 x 32 x 32": (convnet, (1, 3, 32, 32)),
-    "CNN, 16 x 3 x 32 x 32": (convnet, (16, 3, 32, 32)),
+    "CNN, 20 modules, 1 x 3 x 32 x 32": (convnet, (1, 3, 32, 32)),
+    "CNN, 20 modules, 16 x 3 x 32 x 32": (convnet, (16, 3, 32, 32)),
     "Transformer encoder, 4 x 128, 8 x 32 tokens": (encoder, (8, 32, 128)),
     "LSTM, 2 layers of 64, 16 x 32 tokens": (Tagger, (16, 32, 32)),
 }
