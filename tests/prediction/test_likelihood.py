@@ -43,7 +43,5 @@ def test_the_geometric_mean_is_the_normalised_product_of_the_draws(likelihood, o
 
 
 def test_the_geometric_mean_of_raw_outputs_is_refused() -> None:
-    with pytest.raises(
-        UnavailableError, match=r"Identity\(\) says nothing about targets, so its draws have no"
-    ):
+    with pytest.raises(UnavailableError, match=r"Identity\(\) says nothing about targets, so its draws have no"):
         Identity().geometric_mean(DRAWS)
