@@ -173,7 +173,8 @@ def switched_off(contender: Contender, trial: Trial) -> int:
                 case.change(model)
             try:
                 return missing(calls(draw), trial.calls())
-            except RuntimeError:  # torch.compile(fullgraph=True) refuses to run under a recorder
+            except RuntimeError:  # torch.compile(fullgraph=True) refuses to run under a recorder,
+                torch.compiler.reset()  # and would go on refusing
                 return 0
 
 
