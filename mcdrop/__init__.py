@@ -15,6 +15,7 @@ from mcdrop.prediction import Prediction as Prediction
 from mcdrop.prediction import load as load
 from mcdrop.sampling import MCDropout as MCDropout
 from mcdrop.sampling import Plan as Plan
+from mcdrop.sampling import Until as Until
 from mcdrop.sampling import from_callable as from_callable
 from mcdrop.sampling import predict as predict
 from mcdrop.sites import Sites as Sites

@@ -10,6 +10,7 @@ from mcdrop.prediction.identity import Identity as Identity
 from mcdrop.prediction.likelihood import Likelihood as Likelihood
 from mcdrop.prediction.likelihood import RegressionLikelihood as RegressionLikelihood
 from mcdrop.prediction.loading import load as load
+from mcdrop.prediction.loading import load_parts as load_parts
 from mcdrop.prediction.moments import Moments as Moments
 from mcdrop.prediction.poisson import Poisson as Poisson
 from mcdrop.prediction.provenance import Provenance as Provenance

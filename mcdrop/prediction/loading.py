@@ -1,6 +1,7 @@
 """Reading a saved prediction back."""
 
 import os
+from typing import Any
 
 from mcdrop.errors import InputError
 from mcdrop.prediction.binary import Binary
@@ -20,11 +21,12 @@ from mcdrop.prediction.recomputed import Recomputed
 from mcdrop.prediction.regression import RegressionPrediction
 from mcdrop.prediction.result import Prediction
 from mcdrop.prediction.spread import Spread
-from mcdrop.prediction.storage import read
+from mcdrop.prediction.storage import read, read_parts
+from mcdrop.prediction.uneven import Uneven
 
 _RECORDS = (CategoricalPrediction, BinaryPrediction, RegressionPrediction, RawPrediction, RecalibratedPrediction)
 _LIKELIHOODS = (Categorical, Binary, Gaussian, HeteroscedasticGaussian, Poisson, Identity)
-_PARTS = (Provenance, Moments, Recomputed, Spread, Groups, Stretch, CdfMap)
+_PARTS = (Provenance, Moments, Recomputed, Uneven, Spread, Groups, Stretch, CdfMap)
 _CLASSES = {cls.__name__: cls for cls in (*_RECORDS, *_LIKELIHOODS, *_PARTS)}
 
 
@@ -47,3 +49,25 @@ def load(path: str | os.PathLike) -> Prediction:
     if not isinstance(record, Prediction):
         raise InputError(f"{path} holds a {type(record).__name__} and not a prediction.")
     return record
+
+
+def load_parts(path: str | os.PathLike, *classes: type) -> dict[str, Any]:
+    """What a file holds beside its prediction, by name: of `mcdrop predict` the weight-scaled prediction, say.
+
+    Args:
+        path: The file.
+        classes: Dataclasses that may occur, besides those of predictions; others come back as dictionaries.
+
+    Raises:
+        InputError: As `load`.
+        FileNotFoundError: If there is none.
+
+    Example:
+        >>> import tempfile, torch
+        >>> from mcdrop.prediction import Binary, from_draws
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     from_draws(torch.zeros(3, 2), Binary()).save(f"{folder}/prediction")
+        ...     load_parts(f"{folder}/prediction")
+        {}
+    """
+    return read_parts(path, _CLASSES | {cls.__name__: cls for cls in classes})

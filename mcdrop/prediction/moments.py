@@ -132,6 +132,11 @@ class Moments:
         return 0 if self.draws is None else self.draws.weight
 
     @property
+    def counts_per_row(self) -> Int[Tensor, " N"]:
+        """`T` of each row, the first axis of a draw."""
+        return torch.full((len(self.mean),), self.count, dtype=torch.int64, device=self.mean.device)
+
+    @property
     def num_blocks(self) -> int:
         """`K`, the number of blocks, a last one that is not full included."""
         return -(-self.count // self.block_size)

@@ -26,6 +26,7 @@ class Provenance:
         design: How the draws depend on each other, such as "Independent()".
         block_size: Draws per block of the design.
         shared_masks: Whether all rows see the same draw.
+        until: What ended the drawing, such as "Until(mc_error=0.01, max_samples=1000)"; "" where T was given.
         members: Whether the draws are the members of an ensemble and so all there is: without Monte Carlo error.
         execution: How the passes ran, such as "vectorised" or "loop: <reason>".
         recalibrated: What was fitted to targets and applied to the prediction since, in order; "" for none.
@@ -42,6 +43,7 @@ class Provenance:
     design: str = ""
     block_size: int = 1
     shared_masks: bool = True
+    until: str = ""
     members: bool = False
     execution: str = ""
     recalibrated: str = ""

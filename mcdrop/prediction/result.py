@@ -14,13 +14,16 @@ from typing import Any, ClassVar, Self, SupportsIndex
 
 import numpy as np
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from mcdrop.errors import InputError, UnavailableError
 from mcdrop.prediction.likelihood import Likelihood
 from mcdrop.prediction.moments import Moments
 from mcdrop.prediction.provenance import Provenance
+from mcdrop.prediction.spread import Spread
 from mcdrop.prediction.storage import write
+from mcdrop.prediction.uneven import Uneven
 from mcdrop.tree import map_tensors, named_tensors
 from mcdrop.types import Tree
 
@@ -55,8 +58,13 @@ class Prediction(ABC):
 
     @property
     def num_samples(self) -> int:
-        """`T`, the number of draws."""
+        """`T`, the number of draws; the largest where rows differ."""
         return next(iter(self.moments.values())).count
+
+    @property
+    def num_samples_per_row(self) -> Int[Tensor, " N"]:
+        """`T` of each row: they differ where each batch of a loader was drawn until it was known well enough."""
+        return next(iter(self.moments.values())).counts_per_row
 
     @property
     def seed(self) -> int | None:
@@ -145,6 +153,11 @@ class Prediction(ABC):
         return dataclasses.replace(self, **fields, samples=samples)
 
     def _kept_samples(self, wanted: str) -> Tree:
+        if isinstance(next(iter(self.moments.values())), Uneven):
+            raise UnavailableError(
+                f"{wanted} needs every draw, and the rows have different numbers of them: give num_samples a number "
+                "instead of Until, or ask each batch."
+            )
         if self.samples is None:
             raise UnavailableError(
                 f"{wanted} needs every draw, and only moments were kept: predict with keep_samples=True."
@@ -156,7 +169,8 @@ def concatenate(predictions: Sequence[Prediction]) -> Prediction:
     """The prediction of the rows of several, in order.
 
     All must come from the same draws: equal likelihood and provenance (but for `execution`, which is joined), with
-    draws or without, so that a statistic means the same in each row.
+    draws or without, so that a statistic means the same in each row. Where each was drawn until it was known well
+    enough, numbers of draws may differ: then the draws are not kept, and each row has a number of its own.
 
     Raises:
         InputError: If there is none, or two differ; names in what.
@@ -170,6 +184,8 @@ def concatenate(predictions: Sequence[Prediction]) -> Prediction:
     """
     if not predictions:
         raise InputError("No predictions given, concatenate needs at least one.")
+    if len({prediction.num_samples for prediction in predictions}) > 1 and all(p.provenance.until for p in predictions):
+        predictions = [_uneven(prediction, predictions) for prediction in predictions]
     first, *others = predictions
     for other in others:
         for name, one, two in _identities(first, other):
@@ -181,6 +197,19 @@ def concatenate(predictions: Sequence[Prediction]) -> Prediction:
     provenance = dataclasses.replace(first.provenance, execution="; ".join(filter(None, executions)))
     joined = first._mapped(lambda *parts: torch.cat(parts), lambda *parts: torch.cat(parts, dim=1), *others)
     return dataclasses.replace(joined, provenance=provenance)
+
+
+def _uneven(prediction: Prediction, all_of_them: Sequence[Prediction]) -> Prediction:
+    """The prediction without its draws, with moments that can be joined to those of other numbers of draws."""
+    most = max(one.num_samples for one in all_of_them)
+    provenance = dataclasses.replace(prediction.provenance, num_samples=most)
+    moments: dict[str, Moments] = {
+        name: dataclasses.replace(
+            Uneven.of([part]), draws=Spread(most, part.mean, torch.full_like(part.mean, torch.nan))
+        )
+        for name, part in prediction.moments.items()
+    }
+    return dataclasses.replace(prediction, moments=moments, samples=None, provenance=provenance)
 
 
 def row_pieces(rows: int, numbers_per_row: int) -> Iterator[slice]:

@@ -21,18 +21,20 @@ from mcdrop.errors import InputError
 FORMAT, VERSION = "mcdrop.prediction", 1
 
 
-def write(path: str | os.PathLike, record: Any) -> None:
+def write(path: str | os.PathLike, record: Any, parts: Mapping[str, Any] | None = None) -> None:
     """Writes a record to a file of exactly this name, which appears complete or not at all.
 
     Args:
         path: Where to; replaced if it exists.
         record: A dataclass of tensors, numbers, strings, dicts, lists, tuples and dataclasses.
+        parts: More of such, by name, that belong to the record and that `read` passes over.
 
     Raises:
         InputError: If something in the record cannot be stored without pickle.
     """
     arrays: dict[str, np.ndarray] = {}
-    metadata = json.dumps({"format": FORMAT, "version": VERSION, "record": _encode(record, arrays)})
+    described = {"record": _encode(record, arrays), "parts": _encode(parts or {}, arrays)}
+    metadata = json.dumps({"format": FORMAT, "version": VERSION, **described})
     path = Path(path)
     # in the same folder, so that the replacement is one atomic step of the file system
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
@@ -57,6 +59,21 @@ def read(path: str | os.PathLike, classes: Mapping[str, type]) -> Any:
         InputError: If the file is incomplete, not written by mcdrop, or written by a newer version.
         FileNotFoundError: If there is none.
     """
+    metadata, arrays = _open(path)
+    return _decoded(path, metadata.get("record"), arrays, classes)
+
+
+def read_parts(path: str | os.PathLike, classes: Mapping[str, type]) -> dict[str, Any]:
+    """What `write` was given beside the record, by name; nothing where it was given nothing. As `read`."""
+    metadata, arrays = _open(path)
+    parts = _decoded(path, metadata.get("parts", {"kind": "dict", "items": []}), arrays, classes)
+    if not isinstance(parts, dict):
+        raise InputError(f"{path} is damaged, its parts are a {type(parts).__name__}: write it again.")
+    return parts
+
+
+def _open(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The file's metadata and its arrays by name."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
@@ -69,8 +86,8 @@ def read(path: str | os.PathLike, classes: Mapping[str, type]) -> Any:
         metadata = json.loads(str(arrays.pop("metadata")[()]))
         if metadata["format"] != FORMAT:
             raise KeyError(metadata["format"])
-        version = metadata["version"]
-    except (KeyError, TypeError, ValueError) as error:
+        version = int(metadata["version"])
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(
             f"{path} was not written by mcdrop: give a file that `prediction.save(path)` wrote."
         ) from error
@@ -78,9 +95,15 @@ def read(path: str | os.PathLike, classes: Mapping[str, type]) -> Any:
         raise InputError(
             f"{path} has format version {version}, this mcdrop reads up to {VERSION}: install a newer mcdrop."
         )
+    return metadata, arrays
+
+
+def _decoded(
+    path: str | os.PathLike, described: Any, arrays: Mapping[str, np.ndarray], classes: Mapping[str, type]
+) -> Any:
     try:
-        return _decode(metadata["record"], arrays, classes)
-    except (KeyError, TypeError, ValueError) as error:
+        return _decode(described, arrays, classes)
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise InputError(f"{path} is damaged, its parts do not fit together ({error}): write it again.") from error
 
 
@@ -122,9 +145,9 @@ def _decode(value: Any, arrays: Mapping[str, np.ndarray], classes: Mapping[str, 
         tensor = torch.from_numpy(arrays[value["array"]])
         return tensor.view(torch.bfloat16) if value["dtype"] == "bfloat16" else tensor
     if kind == "meta":
-        return torch.empty(value["shape"], dtype=getattr(torch, value["dtype"]), device="meta")
+        return torch.empty(value["shape"], dtype=_dtype(value["dtype"]), device="meta")
     if kind == "dtype":
-        return getattr(torch, value["dtype"])
+        return _dtype(value["dtype"])
     if kind == "dict":
         return {_decode(key, arrays, classes): _decode(item, arrays, classes) for key, item in value["items"]}
     if kind in ("tuple", "list"):
@@ -137,3 +160,10 @@ def _decode(value: Any, arrays: Mapping[str, np.ndarray], classes: Mapping[str, 
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
+
+
+def _dtype(name: str) -> torch.dtype:
+    found = getattr(torch, name)
+    if not isinstance(found, torch.dtype):  # a file must not reach any other of torch's names
+        raise ValueError(f"{name} is no dtype")
+    return found

@@ -2,6 +2,7 @@
 
 from mcdrop.sampling.enumerated import Forest as Forest
 from mcdrop.sampling.enumerated import forest as forest
+from mcdrop.sampling.forecast import Forecast as Forecast
 from mcdrop.sampling.last_site import ClosedHead as ClosedHead
 from mcdrop.sampling.last_site import closed_head as closed_head
 from mcdrop.sampling.mcdropout import MCDropout as MCDropout
@@ -12,3 +13,4 @@ from mcdrop.sampling.stochastic_function import StochasticFunction as Stochastic
 from mcdrop.sampling.stochastic_function import from_callable as from_callable
 from mcdrop.sampling.subnetwork import SubNetwork as SubNetwork
 from mcdrop.sampling.subnetwork import units_for as units_for
+from mcdrop.sampling.until import Until as Until

@@ -1,109 +1,37 @@
 """Drawing T passes for one input: what is established first, how the passes are run, what is checked at the end."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mcdrop.errors import (
-    InputError,
     NonFiniteError,
     NoSpreadError,
     RowAxisError,
     UncontrolledSiteError,
     VectorisationError,
 )
-from mcdrop.posterior import Design, Dropout
-from mcdrop.sampling.passes import StochasticPass, run_loop, run_vectorised
-from mcdrop.sampling.plan import Plan
-from mcdrop.sites import Discovery, Sites, close, count_rows, discover, first_rows, preserved_randomness
-from mcdrop.sites.switch import Reader
+from mcdrop.posterior import Dropout
+from mcdrop.sampling.chain import chain_of
+from mcdrop.sampling.chained import Chained
+from mcdrop.sampling.forecast import Forecast
+from mcdrop.sampling.known import FEW, Known, Settings, found
+from mcdrop.sampling.memory import is_out_of_memory
+from mcdrop.sampling.output import whole
+from mcdrop.sampling.passes import StochasticPass, run_loop, run_vectorised, stacked
+from mcdrop.sampling.plan import NEAR
+from mcdrop.sampling.remembered import Remembered
+from mcdrop.sites import close, first_rows, preserved_randomness
 from mcdrop.tree import map_tensors, tensors
 from mcdrop.types import Tree
 
 _FURTHER = 64
 """Passes after which draws that all agree are no accident."""
-_VECTORISED, _REPEATED = "vectorised", "vectorised, inputs repeated"
-_FEW = 3
-"""Rows that stand for all where something is established, so that this costs less than passes over all of them."""
-
-
-@dataclass
-class Known:
-    """What has been established about a model for one kind of input.
-
-    Attributes:
-        discovery: Its sites.
-        rows: Of the input that they were seen with.
-        execution: How its passes are run; "" until the first have been.
-        readers: The places that read `training` in passes for which they were established; None until the first.
-    """
-
-    discovery: Discovery
-    rows: int = 1
-    execution: str = ""
-    readers: frozenset[Reader] | None = None
-
-    def bytes_per_pass(self, rows: int) -> int:
-        """Size of all results of a pass on so many rows, taken to be in proportion to them."""
-        return -(-self.discovery.bytes_made * rows // self.rows)
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The options that decide what the T passes are; see `MCDropout`."""
-
-    num_samples: int
-    seed: int
-    design: Design
-    shared_masks: bool
-    batch_dim: int | None
-    sites: Sites
-    plan: Plan
-    grad: bool
-    select: Callable[[Any], Tree] = field(repr=False)
-
-    def rows(self, inputs: Tree) -> int:
-        """Number of rows of an input; 1 where the whole of it is one.
-
-        Raises:
-            InputError: It has none, or no tensor.
-        """
-        rows = 1 if self.batch_dim is None else count_rows(inputs, self.batch_dim)
-        if rows == 0:
-            raise InputError("The input has 0 rows; expected at least one.")
-        return rows
-
-
-def establish(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], settings: Settings) -> Known:
-    """Checks the input and finds the model's sites.
-
-    Raises:
-        InputError: The input has no tensor or no rows.
-        UncontrolledSiteError, NoSiteError, RowAxisError: See `mcdrop.sites.discover`.
-    """
-    rows = settings.rows((args, kwargs))
-    if settings.batch_dim is None or not settings.shared_masks:
-        return _found(model, args, kwargs, settings, rows, None)
-    if rows > _FEW + 1:
-        few_args, few_kwargs = first_rows((args, kwargs), settings.batch_dim, _FEW)
-        # Some models want all their rows, and some rows are too alike; what is wrong is said of the whole input.
-        with suppress(Exception):
-            known = _found(model, few_args, few_kwargs, settings, _FEW, settings.batch_dim)
-            known.readers = known.discovery.readers
-            return known
-    return _found(model, args, kwargs, settings, rows, settings.batch_dim)
-
-
-def _found(
-    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], settings: Settings, rows: int, probed: int | None
-) -> Known:
-    discovery = discover(model, args, kwargs, sites=settings.sites, batch_dim=probed)
-    discovery.require_active(model)
-    return Known(discovery, rows)
+_CHAIN, _VECTORISED, _REPEATED = "chain", "vectorised", "vectorised, inputs repeated"
 
 
 class Drawing:
@@ -116,6 +44,10 @@ class Drawing:
         known: What is established for this kind of input; its `execution` is filled in by the first draws.
         settings: The options.
         first_row: Number of the first row among all rows of a data set, for masks of their own in each row.
+
+    Attributes:
+        total: How many draws there will be; to lower it to `drawn` ends the drawing.
+        drawn: How many there have been.
 
     Raises:
         NoSpreadError: After the last draw, when all were bit-identical although their masks differed.
@@ -136,6 +68,9 @@ class Drawing:
         self._known = known
         self._settings = settings
         self._has_looked_again = self._few_differ = False
+        self.total, self.drawn = settings.num_samples, 0
+        until = settings.until
+        self._looks = [self.total] if until is None else until.looks(settings.design.block_size)
         self._devices = {tensor.device for tensor in (*tensors((args, kwargs)), *model.parameters())}
         self._rows, self._first_row = settings.rows((args, kwargs)), first_row
         self._prepare()
@@ -145,11 +80,12 @@ class Drawing:
         model, args, kwargs = self._inputs
         settings = self._settings
         self.shared = settings.shared_masks and not self._known.discovery.native
-        self._masks = _Remembered(Dropout(settings.seed, settings.design, None if self.shared else self._first_row))
+        self._masks = Remembered(Dropout(settings.seed, settings.design, None if self.shared else self._first_row))
         self._run = self._passes(model, args, kwargs)
+        self._chain = self._as_chain(model, args, kwargs)
         self._on_few = self._run
-        if self._rows > _FEW and settings.batch_dim is not None:
-            self._on_few = self._passes(model, *first_rows((args, kwargs), settings.batch_dim, _FEW))
+        if self._rows > FEW and settings.batch_dim is not None:
+            self._on_few = self._passes(model, *first_rows((args, kwargs), settings.batch_dim, FEW))
 
     def _passes(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> StochasticPass:
         return StochasticPass(
@@ -164,27 +100,36 @@ class Drawing:
             rows=self._settings.rows((args, kwargs)),
         )
 
+    def _as_chain(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Chained | None:
+        settings, discovery = self._settings, self._known.discovery
+        known_ways = self.shared and settings.batch_dim == 0 and not settings.grad
+        if settings.plan.execution not in ("auto", "chain") or not known_ways:
+            return None
+        steps = chain_of(model, args, kwargs, discovery, self._masks.used_probability)
+        return Chained(steps, args[0], self._masks, settings.plan) if steps else None
+
     @property
     def execution(self) -> str:
-        """How the passes were run: "vectorised", or "loop: " and the reason."""
-        return self._known.execution
+        """How the passes were run: "chain", "vectorised" or "loop", with what there is to say about it."""
+        return self._chain.way if self._chain is not None and self._known.execution == _CHAIN else self._known.execution
 
     def __iter__(self) -> Iterator[Tree]:
-        total = self._settings.num_samples
         first: Tree = None
         spread, start = False, 0
-        while start < total:
+        while start < self.total:
+            until = next(look for look in self._looks if look > start)
             with torch.set_grad_enabled(self._settings.grad):
-                chunk = self._settled(start, total)
+                chunk = self._settled(start, until)
             first = map_tensors(lambda tensor: tensor[:1].detach(), chunk) if first is None else first
             spread = spread or any(
                 not torch.equal(new, old.expand_as(new))
                 for new, old in zip(tensors(chunk), tensors(first), strict=True)
             )
             start += tensors(chunk)[0].shape[0]
+            self.drawn = start
             yield chunk
-        if total > 1 and not spread:
-            self._explain_no_spread(total)
+        if start > 1 and not spread:
+            self._explain_no_spread(start)
 
     def _settled(self, start: int, total: int) -> Tree:
         """The next draws, from what is established for this very input where other rows did not tell."""
@@ -205,7 +150,7 @@ class Drawing:
     def _look_again(self) -> None:
         """Establishes the sites on all rows of this input, some of which take another way through the model."""
         settings, probed = self._settings, self._settings.batch_dim if self._settings.shared_masks else None
-        fresh = _found(*self._inputs, settings, self._rows, probed)
+        fresh = found(*self._inputs, settings, self._rows, probed)
         self._known.discovery, self._known.rows = fresh.discovery, fresh.rows
         self._known.execution, self._known.readers = fresh.execution, fresh.readers
         self._has_looked_again = True
@@ -223,19 +168,81 @@ class Drawing:
             known.execution = "loop: as the plan says"
         if known.execution.startswith("loop"):
             return run_loop(self._run, start, start + 1)
-        stop = min(total, start + plan.chunk(known.bytes_per_pass(self._rows)))
-        if known.execution:
-            return run_vectorised(self._run, start, stop, known.execution == _REPEATED)
-        return self._first(start, stop)
+        if known.execution and not (known.execution == _CHAIN and self._chain is None):
+            return self._together(known.execution, start, total)
+        return self._first(start, total)
 
-    def _first(self, start: int, stop: int) -> Tree:
-        """The first vectorised draws of a kind of input, held against the loop."""
+    def _together(self, execution: str, start: int, total: int) -> Tree:
+        """As many draws as are to run together, from `start` on."""
+        known, stop = self._known, min(total, start + self.at_once(execution))
+        while True:
+            try:
+                return self._between(execution, start, stop)
+            except (MemoryError, RuntimeError) as error:
+                if stop - start == 1 or not is_out_of_memory(error):
+                    raise
+                if known.most is None:
+                    warnings.warn(
+                        f"Memory ran out with {stop - start} passes at once; mcdrop goes on with fewer. "
+                        "Plan(memory=...) sets how much they may take.",
+                        stacklevel=2,
+                    )
+            known.most = (stop - start) // 2
+            stop = start + known.most
+
+    def at_once(self, execution: str) -> int:
+        """How many passes run at once in this way."""
+        if execution == _CHAIN:
+            assert self._chain is not None
+            planned = self._chain.chunk
+        else:
+            on_processor = all(device.type == "cpu" for device in self._devices)
+            planned = self._known.at_once(self._settings.plan, self._rows, NEAR if on_processor else None)
+        return planned if self._known.most is None else min(planned, self._known.most)
+
+    def forecast(self) -> Forecast:
+        """How the passes run. Runs the first few to see that they can."""
+        plan, total = self._settings.plan, self._settings.num_samples
+        with torch.set_grad_enabled(self._settings.grad):
+            self._settled(0, min(2, total))
+            plain = _multiply_adds(lambda: self._one(0))
+            execution = self._known.execution
+            if execution.startswith("loop"):
+                chosen, chunk, count = "loop", 1, total * plain
+            else:
+                chosen, chunk = execution.split(",")[0], min(total, self.at_once(execution))
+                one, two = (self._multiply_adds(execution, draws) for draws in (1, 2))
+                each, chunks = two - one, -(-total // chunk)
+                # What all draws share runs for each chunk; a chain keeps it.
+                count = total * each + (one - each) * (1 if execution == _CHAIN else chunks)
+        planned = replace(plan, execution=chosen, chunk=None if chosen == "loop" else chunk)  # type: ignore[arg-type]
+        return Forecast(planned, self.execution, total, chunk, count, total * plain)
+
+    def _multiply_adds(self, execution: str, draws: int) -> int:
+        """Of the first draws together, with nothing kept from before."""
+        self._prepare()
+        return _multiply_adds(lambda: self._between(execution, 0, draws))
+
+    def _between(self, execution: str, start: int, stop: int) -> Tree:
+        if execution != _CHAIN:
+            return run_vectorised(self._run, start, stop, execution == _REPEATED)
+        assert self._chain is not None
+        outputs, select = self._chain.run(start, stop), self._settings.select
+        return outputs if select is whole else stacked([select(draw) for draw in outputs])
+
+    def _first(self, start: int, total: int) -> Tree:
+        """The first draws of a kind of input that run together, held against the loop."""
         one = None
         reason = ""
         failure: Exception | None = None
-        for execution in (_VECTORISED,) if self._settings.grad else (_VECTORISED, _REPEATED):
+        ways = [] if self._chain is None else [_CHAIN]
+        if self._settings.plan.execution != "chain":
+            ways += [_VECTORISED] if self._settings.grad else [_VECTORISED, _REPEATED]
+        elif not ways:
+            reason = "it is no chain of layers whose arithmetic is known"
+        for execution in ways:
             try:
-                chunk = run_vectorised(self._run, start, stop, execution == _REPEATED)
+                chunk = self._together(execution, start, total)
             except Exception as error:
                 failure = failure or error
                 reason = reason or f"{type(error).__name__}: {_first_line(error)}"
@@ -243,12 +250,12 @@ class Drawing:
             if self._few_agree(chunk, start):
                 self._known.execution = execution
                 return chunk
-            self._few_differ = self.shared and self._known.rows == _FEW < self._rows
+            self._few_differ = self.shared and self._known.rows == FEW < self._rows
             one = run_loop(self._run, start, start + 1) if one is None else one
             if _agree(chunk, one):
                 self._known.execution = execution
                 return chunk
-            reason = reason or "vmap gave another output"
+            reason = reason or f"{execution} gave another output"
         one = run_loop(self._run, start, start + 1) if one is None else one  # a fault of the model itself surfaces here
         if self._settings.plan.on_error == "raise":
             raise VectorisationError(
@@ -309,37 +316,13 @@ class Drawing:
             )
 
 
-class _Remembered:
-    """Masks that remember for which sites they were asked."""
+def _multiply_adds(run: Callable[[], object]) -> int:
+    """Multiplications with additions of what PyTorch's counter knows."""
+    from torch.utils.flop_counter import FlopCounterMode  # loads what few need
 
-    def __init__(self, posterior: Dropout) -> None:
-        self._posterior = posterior
-        self.used_probability = posterior.used_probability
-        self.asked: dict[str, tuple[tuple[int, ...], float | None]] = {}
-
-    def keep(self, site: str, shape: Sequence[int], p: float, start: int, stop: int) -> Tensor:
-        self.asked[site] = (tuple(shape), p)
-        return self._posterior.keep(site, shape, p, start, stop)
-
-    def uniform(self, site: str, shape: Sequence[int], start: int, stop: int) -> Tensor:
-        self.asked[site] = (tuple(shape), None)
-        return self._posterior.uniform(site, shape, start, stop)
-
-    @property
-    def unseen(self) -> bool:
-        """Whether some site makes its mask itself, of numbers that always differ."""
-        return any(p is None for _, p in self.asked.values())
-
-    def differ(self, total: int) -> bool:
-        """Whether the masks of a site that does not make them itself differ between the first `total` draws."""
-        for site, (shape, p) in self.asked.items():
-            if p is None:
-                continue
-            first = self._posterior.keep(site, shape, p, 0, 1)
-            later = (self._posterior.keep(site, shape, p, draw, draw + 1) for draw in range(1, total))
-            if not all(torch.equal(mask, first) for mask in later):
-                return True
-        return False
+    with FlopCounterMode(display=False) as counter:
+        run()
+    return counter.get_total_flops() // 2
 
 
 def _cut(many: Tensor, few: Tensor) -> Tensor:

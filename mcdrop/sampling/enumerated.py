@@ -110,7 +110,7 @@ def forest(
     )
     with torch.no_grad():
         first = run_loop(run, 0, 1)
-        at_once = plan.chunk(discovery.bytes_made)
+        at_once = plan.at_once(discovery.largest, discovery.bytes_made)
         execute = run_loop if at_once == 1 or not _vectorises(run, first, min(at_once, masks.count)) else run_vectorised
         chunks = [execute(run, start, min(masks.count, start + at_once)) for start in range(0, masks.count, at_once)]
     return Forest(masks, map_tensors(lambda *parts: torch.cat(parts), chunks[0], *chunks[1:]))

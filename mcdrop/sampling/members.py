@@ -11,8 +11,9 @@ from torch import Tensor
 from mcdrop.errors import InputError, OutputError
 from mcdrop.posterior import Ensemble
 from mcdrop.prediction import Provenance
-from mcdrop.sampling.drawing import Settings
+from mcdrop.sampling.known import Settings
 from mcdrop.sampling.predictor import Draws
+from mcdrop.sampling.until import Until
 from mcdrop.sites import Shadow, Switch
 from mcdrop.tree import describe, map_tensors, tensors
 from mcdrop.types import Tree
@@ -21,7 +22,7 @@ _USUAL = 100
 """T where none is given."""
 
 
-def draws_of(model: object, num_samples: int | None) -> int:
+def draws_of(model: object, num_samples: int | Until | None) -> int | Until:
     """T for a model or an ensemble.
 
     Args:
@@ -41,6 +42,11 @@ def draws_of(model: object, num_samples: int | None) -> int:
     if not isinstance(model, Ensemble):
         return _USUAL if num_samples is None else num_samples
     members = len(model.members)
+    if isinstance(num_samples, Until):
+        raise InputError(
+            f"num_samples={num_samples} was given for an ensemble; expected a number: its members are all there is, "
+            "and each has draws of its own."
+        )
     if num_samples is None:
         return -(-_USUAL // members) * members if model.dropout else members
     if not model.dropout and num_samples != members:

@@ -20,18 +20,23 @@ def selector(output: Output) -> Callable[[Any], Tree]:
         torch.Size([2, 3])
     """
 
+    if output is None:
+        return whole
+
     def select(result: Any) -> Tree:
-        picked = _pick(result, output)
-        if not tensors(picked):
-            raise OutputError(f"The output that is read is a {describe(picked)}; expected at least one tensor.")
-        return picked
+        return whole(_pick(result, output))
 
     return select
 
 
+def whole(result: Any) -> Tree:
+    """All of a model's output, with a tensor in it."""
+    if not tensors(result):
+        raise OutputError(f"The output that is read is a {describe(result)}; expected at least one tensor.")
+    return result
+
+
 def _pick(result: Any, output: Output) -> Any:
-    if output is None:
-        return result
     if callable(output):
         return output(result)
     try:

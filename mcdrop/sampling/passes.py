@@ -178,6 +178,11 @@ def run_loop(run: StochasticPass, start: int, stop: int) -> Tree:
             return give(draw, draw + 1)[0].to(device)
 
         outputs.append(run(supply))
+    return stacked(outputs)
+
+
+def stacked(outputs: Sequence[Tree]) -> Tree:
+    """What is read of single draws, with the draws as leading axis of each tensor."""
     return map_tensors(lambda *parts: torch.stack(parts), outputs[0], *outputs[1:])
 
 

@@ -13,6 +13,7 @@ from mcdrop.errors import InputError, NonFiniteError
 from mcdrop.prediction import Likelihood, Prediction, Provenance, Summary, concatenate
 from mcdrop.sampling.batches import Unpack, length_of
 from mcdrop.sampling.drawing import note_inputs
+from mcdrop.sampling.until import Until
 from mcdrop.tree import from_arrays, map_tensors, tensors
 from mcdrop.types import Tree
 
@@ -26,7 +27,7 @@ class Reading:
 
     Args:
         likelihood: How one output is read.
-        num_samples: T, the number of draws, >= 1.
+        num_samples: T, the number of draws, >= 1; or what ends them.
         keep_samples: Whether predictions hold the T outputs; None is the likelihood's default.
 
     Raises:
@@ -39,7 +40,7 @@ class Reading:
     """
 
     likelihood: Likelihood
-    num_samples: int
+    num_samples: int | Until
     keep_samples: bool | None = None
 
     def __post_init__(self) -> None:
@@ -48,10 +49,24 @@ class Reading:
                 f"likelihood={self.likelihood!r} was given; expected an object such as mcdrop.Categorical() or "
                 "mcdrop.Gaussian(precision)."
             )
-        if isinstance(self.num_samples, bool) or not isinstance(self.num_samples, int) or self.num_samples < 1:
-            raise InputError(f"num_samples={self.num_samples!r} was given; expected an integer >= 1.")
+        wrong = isinstance(self.num_samples, bool) or not isinstance(self.num_samples, int) or self.num_samples < 1
+        if wrong and not isinstance(self.num_samples, Until):
+            raise InputError(
+                f"num_samples={self.num_samples!r} was given; expected an integer >= 1, or "
+                "mcdrop.Until(mc_error=..., max_samples=...)."
+            )
         if self.keep_samples not in (None, True, False):
             raise InputError(f"keep_samples={self.keep_samples!r} was given; expected True, False or None.")
+
+    @property
+    def most(self) -> int:
+        """The largest number of draws."""
+        return self.num_samples.max_samples if isinstance(self.num_samples, Until) else self.num_samples
+
+    @property
+    def until(self) -> Until | None:
+        """What ends the drawing before that."""
+        return self.num_samples if isinstance(self.num_samples, Until) else None
 
 
 class Draws(ABC):
@@ -69,6 +84,10 @@ class Draws(ABC):
 
     @abstractmethod
     def __iter__(self) -> Iterator[Tree]: ...
+
+    def enough(self) -> None:
+        """Ends the drawing with what has been drawn."""
+        raise NotImplementedError
 
 
 class Predictor(ABC):
@@ -99,8 +118,8 @@ class Predictor(ABC):
 
     @property
     def num_samples(self) -> int:
-        """T, the number of draws."""
-        return self._reading.num_samples
+        """T, the number of draws; with `Until` the most."""
+        return self._reading.most
 
     def __call__(self, *args: Any, **kwargs: Any) -> Prediction:
         """The prediction for one input, given as what draws takes it.
@@ -126,6 +145,11 @@ class Predictor(ABC):
         Raises:
             McdropError: As calling the object does, but for what concerns the likelihood.
         """
+        if self._reading.until is not None:
+            raise InputError(
+                f"sample was asked of num_samples={self._reading.until}, which looks at an error that raw outputs "
+                "do not have; expected a number of draws."
+            )
         chunks = list(self._draws(args, kwargs, first_row=0))
         return map_tensors(lambda *parts: torch.cat(parts), chunks[0], *chunks[1:])
 
@@ -167,6 +191,11 @@ class Predictor(ABC):
             InputError: As `predict`; or a batch has no target, or a score is unknown or not defined for these rows.
             McdropError: As calling the object does.
         """
+        if self._reading.until is not None:
+            raise InputError(
+                f"evaluate was asked of num_samples={self._reading.until}: its batches would have different numbers of "
+                "draws, and the Monte Carlo error of a score needs the same draws in all rows. Give a number."
+            )
         tally = Tally.of(self.likelihood, scores)
         for args, kwargs, target, row in self._watched(loader, unpack):
             if target is None:
@@ -204,6 +233,8 @@ class Predictor(ABC):
     ) -> tuple[Prediction, StreamedLogDensity | None]:
         """The prediction that draws make, and the density of the targets extended by them."""
         summary = Summary.init(self.likelihood, block_size=draws.block_size, keep_samples=keep_samples)
+        until = self._reading.until
+        looks = [] if until is None else until.looks(draws.block_size)
         with _progress(self.num_samples, wait) as advance:
             for chunk in draws:
                 try:
@@ -213,6 +244,10 @@ class Predictor(ABC):
                     raise
                 density = density.update(chunk) if density is not None else None
                 advance(len(tensors(chunk)[0]))
+                if looks and summary.count >= looks[0]:
+                    looks = [look for look in looks if look > summary.count]
+                    if until is not None and until.is_met(summary.result(draws.provenance)):
+                        draws.enough()
         return summary.result(draws.provenance), density
 
 

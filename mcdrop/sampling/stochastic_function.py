@@ -10,6 +10,7 @@ from mcdrop.prediction import Likelihood, Provenance
 from mcdrop.sampling.batches import Unpack, read_batches
 from mcdrop.sampling.output import Output, selector
 from mcdrop.sampling.predictor import Draws, Predictor, Reading
+from mcdrop.sampling.until import Until
 from mcdrop.tree import describe, from_arrays, map_tensors, tensors
 from mcdrop.types import Tree
 
@@ -20,7 +21,7 @@ class StochasticFunction(Predictor):
     Args:
         fn: The function.
         likelihood: How its output is read.
-        num_samples: T, the number of draws, >= 1.
+        num_samples: T, the number of draws, >= 1, or `Until(...)`.
         draws_per_call: Draws on the leading axis of what one call returns; None where a call returns one draw.
         keep_samples: Whether predictions hold the T outputs; None is the likelihood's default.
         output: Which part of what `fn` returns is read.
@@ -35,7 +36,7 @@ class StochasticFunction(Predictor):
         fn: Callable[..., Any],
         *,
         likelihood: Likelihood,
-        num_samples: int = 100,
+        num_samples: int | Until = 100,
         draws_per_call: int | None = None,
         keep_samples: bool | None = None,
         output: Output = None,
@@ -73,7 +74,7 @@ class StochasticFunction(Predictor):
             with torch.set_grad_enabled(self._grad):
                 return self._select(self._as_tensors(self.fn(*args, **kwargs)))
 
-        return _Calls(call, _name(self.fn), self.num_samples, self.draws_per_call)
+        return _Calls(call, _name(self.fn), self._reading, self.draws_per_call)
 
     def _as_tensors(self, result: Any) -> Tree:
         try:
@@ -85,10 +86,12 @@ class StochasticFunction(Predictor):
 class _Calls(Draws):
     """The draws that calls of a function make, one chunk per call."""
 
-    def __init__(self, call: Callable[[], Tree], name: str, total: int, draws_per_call: int | None) -> None:
+    def __init__(self, call: Callable[[], Tree], name: str, reading: Reading, draws_per_call: int | None) -> None:
         self._call = call
         self._name = name
-        self._total = total
+        self._total, self._drawn = reading.most, 0
+        self._until = reading.until
+        self._looks = [self._total] if self._until is None else self._until.looks(self.block_size)
         self._draws_per_call = draws_per_call
 
     @property
@@ -99,7 +102,8 @@ class _Calls(Draws):
     def provenance(self) -> Provenance:
         at_once = "" if self._draws_per_call is None else f", {self._draws_per_call} draws per call"
         return Provenance(
-            num_samples=self._total,
+            num_samples=self._drawn,
+            until="" if self._until is None else repr(self._until),
             design="Independent()",
             shared_masks=False,  # nothing is known of what its rows share
             execution=f"callable: {self._name}{at_once}",
@@ -107,9 +111,9 @@ class _Calls(Draws):
 
     def __iter__(self) -> Iterator[Tree]:
         first: Tree = None
-        spread, start = False, 0
-        while start < self._total:
-            chunk = self._chunk(self._total - start)
+        spread = False
+        while self._drawn < self._total:
+            chunk = self._chunk(next(look for look in self._looks if look > self._drawn) - self._drawn)
             one = map_tensors(lambda tensor: tensor[:1].detach(), chunk)
             if first is None:
                 first = one
@@ -122,15 +126,18 @@ class _Calls(Draws):
                 not torch.equal(new, old.expand_as(new))
                 for new, old in zip(tensors(chunk), tensors(first), strict=True)
             )
-            start += tensors(chunk)[0].shape[0]
+            self._drawn += tensors(chunk)[0].shape[0]
             yield chunk
-        if self._total > 1 and not spread:
+        if self._drawn > 1 and not spread:
             raise NoSpreadError(
-                f"All {self._total} draws of {self._name} are bit-identical; expected a fresh draw from every call. "
+                f"All {self._drawn} draws of {self._name} are bit-identical; expected a fresh draw from every call. "
                 "Turn its dropout on (a Keras model is called with training=True, a torch model switched to train(), a "
                 "flax one called with deterministic=False), and see that it is given no fixed seed, key or cache. A "
                 "torch model needs none of this: mcdrop.MCDropout(model)."
             )
+
+    def enough(self) -> None:
+        self._total = self._drawn
 
     def _chunk(self, wanted: int) -> Tree:
         """One call's draws, at most `wanted`, in memory of their own: a function may write to the same array again."""
@@ -150,7 +157,7 @@ def from_callable(
     fn: Callable[..., Any],
     *,
     likelihood: Likelihood,
-    num_samples: int = 100,
+    num_samples: int | Until = 100,
     draws_per_call: int | None = None,
     keep_samples: bool | None = None,
     output: Output = None,
@@ -170,7 +177,7 @@ def from_callable(
             library (anything with `__array__`) of shape (N, *out), or tuples, lists, mappings and dataclasses of these.
         likelihood: How the output is read: `Categorical()`, `Binary()`, `Gaussian(precision)`,
             `HeteroscedasticGaussian()`, `Poisson()`, `Identity()`.
-        num_samples: T, the number of draws, >= 1.
+        num_samples: T, the number of draws, >= 1, or `Until(...)`: as many as a wanted Monte Carlo error takes.
         draws_per_call: n >= 1 where each call returns n independent draws, (n, N, *out); the last call's surplus is
             not read. None: each call returns one draw, without that axis.
         keep_samples: Whether predictions hold the T outputs. None: where the likelihood needs them, that is everywhere

@@ -9,7 +9,7 @@ from torch import nn
 
 from mcdrop.errors import InputError, UnavailableError
 from mcdrop.posterior import Dropout, Mask, MeanMask, Replay, Units, check_same, units_of
-from mcdrop.sampling.drawing import Known, Settings
+from mcdrop.sampling.known import Known, Settings
 from mcdrop.sampling.output import Output, selector
 from mcdrop.sampling.passes import StochasticPass, run_loop
 from mcdrop.sampling.signature import input_kind, model_fingerprint

@@ -18,7 +18,8 @@ from mcdrop.sites.containers import is_graph, traced
 from mcdrop.sites.host import HostNumbers, fullest_seed, host_numbers
 from mcdrop.sites.intercept import Place
 from mcdrop.sites.observe import Draw, Observation, Seen, observe, trial
-from mcdrop.sites.rows import Profile, count_rows, output_rows, row_axis, with_row_in_front
+from mcdrop.sites.randomness import GlobalRandomness, devices_of, preserved_randomness
+from mcdrop.sites.rows import Profile, count_rows, orders, output_rows, picked_rows, row_axis
 from mcdrop.sites.select import Named, Sites
 from mcdrop.sites.site import HOST_OPERATIONS, Discovery, Site, Uncontrolled
 from mcdrop.sites.switch import Reader, is_dropout_layer
@@ -51,9 +52,15 @@ def discover(
         Exception: What the model itself raises for this input.
     """
     rows = 1 if batch_dim is None else count_rows((args, kwargs), batch_dim)
-    search = _Search(model, args, kwargs, sites, rows)
-    for reader in search.queue:  # grows while it is walked: what a reader switches on may hold further readers
-        search.try_reader(reader)
+    with preserved_randomness(devices_of(model, (args, kwargs))) as given:  # once for all passes
+        search = _Search(model, args, kwargs, sites, rows, given)
+        for reader in search.queue:  # grows while it is walked: what a reader switches on may hold further readers
+            search.try_reader(reader)
+        return _concluded(search, sites, batch_dim)
+
+
+def _concluded(search: "_Search", sites: Sites, batch_dim: int | None) -> Discovery:
+    """What the passes have shown, with the row axes, which take one pass more."""
     base = search.base
     unreachable = [seen for seen in base.seen if _is_unreachable(seen) and not search.leaves_off(seen)]
     found = search.described()
@@ -63,7 +70,7 @@ def discover(
     off += [
         f"{path or '(model)'}: a traced graph, without what tracing in evaluation mode leaves out (masks by hand, "
         "attention's dropout)"
-        for path in traced(model)
+        for path in traced(search.inputs[0])
     ]
     uncontrolled = (*search.uncontrolled, *map(_unreachable, unreachable))
     output_axis = None
@@ -79,7 +86,9 @@ def discover(
         native=search.native,
         output_axis=output_axis,
         bytes_made=base.bytes_made,
+        largest=base.largest,
         readers=frozenset(base.readers),
+        sized_by_values=base.sized_by_values,
     )
 
 
@@ -87,15 +96,22 @@ class _Search:
     """The state of a discovery: the readers of `training` that are told True so far, and what was seen with them on."""
 
     def __init__(
-        self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], sites: Sites, rows: int
+        self,
+        model: nn.Module,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        sites: Sites,
+        rows: int,
+        given: GlobalRandomness,
     ) -> None:
         self.inputs = (model, args, kwargs)
+        self.given = given
         self._sites = sites
         self.host_seed = 0
         self._host_sites: list[Seen] = []
         self._host_readers: set[Reader] = set()
         self.rows = rows
-        self.base = observe(model, args, kwargs, rows=rows)
+        self.base = observe(model, args, kwargs, rows=rows, given=given)
         if self.base.error is not None:
             raise self.base.error
         self.on: dict[Reader, None] = {}
@@ -131,7 +147,7 @@ class _Search:
     def try_reader(self, reader: Reader) -> None:
         """Tells one more reader True and decides by what that changes."""
         on = [*self.on, reader]
-        flipped = observe(*self.inputs, on, rows=self.rows, host_seed=self.host_seed)
+        flipped = observe(*self.inputs, on, rows=self.rows, host_seed=self.host_seed, given=self.given)
         if isinstance(flipped.error, UncontrolledSiteError):  # ours, not the model's
             raise flipped.error
         self.queue += [new for new in flipped.readers if new not in self.queue]
@@ -144,7 +160,7 @@ class _Search:
         if decisions:
             woken, new = woken + decisions, new + decisions
             self.host_seed = fullest_seed(self.inputs, on)
-            flipped = observe(*self.inputs, on, rows=self.rows, host_seed=self.host_seed)
+            flipped = observe(*self.inputs, on, rows=self.rows, host_seed=self.host_seed, given=self.given)
         noise = [seen for seen in new if seen.is_noise]
         left = [seen for seen in woken if self._left(seen)]
         if left and len(left) == len(new) + len(new_draws) + len(host.unexplained):
@@ -313,9 +329,11 @@ def _with_rows(search: _Search, found: list[Site], batch_dim: int) -> tuple[list
     model, args, kwargs = search.inputs
     rows = search.rows
     looked_at = rows + 1 if rows > 1 else 1  # with one row there is one layout, whatever the values
-    for front in (rows - 1, 0):
-        more_args, more_kwargs = with_row_in_front((args, kwargs), batch_dim, front)
-        more = observe(model, more_args, more_kwargs, search.on, rows=looked_at, host_seed=search.host_seed)
+    for order in orders(rows):
+        more_args, more_kwargs = picked_rows((args, kwargs), batch_dim, order)
+        more = observe(
+            model, more_args, more_kwargs, search.on, rows=looked_at, host_seed=search.host_seed, given=search.given
+        )
         if more.error is None:
             break
     if more.error is not None:
@@ -331,9 +349,9 @@ def _with_rows(search: _Search, found: list[Site], batch_dim: int) -> tuple[list
             f"With one row more, other dropout operations run ({names}), so no mask can be shared by the rows. Pass "
             "shared_masks=False, or batch_dim=None where the whole input is one row."
         )
-    axis = output_rows(search.base.output, more.output, rows, front)
+    axis = output_rows(search.base.output, more.output, rows, order)
     placed = [
-        replace(site, row=row_axis(site.name, before[site.name].profile, after[site.name].profile, rows, front))
+        replace(site, row=row_axis(site.name, before[site.name].profile, after[site.name].profile, rows, order))
         if site.chosen and site.p != 0 and site.name in before
         else site
         for site in found

@@ -137,6 +137,8 @@ _OTHERS = {
     torch.Tensor.random_, torch.Tensor.exponential_, torch.Tensor.geometric_, torch.Tensor.log_normal_,
     torch.Tensor.cauchy_, torch.Tensor.multinomial,
 }  # fmt: skip
+RANDOM = frozenset(_READERS) | _OTHERS
+"""The functions that draw."""
 
 
 def read_random(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> RandomCall | None:

@@ -22,10 +22,10 @@ from torch.overrides import TorchFunctionMode
 from mcdrop.errors import UncontrolledSiteError
 from mcdrop.sites.attention import attend, dropout_probability, fused, multi_head_attention_forward
 from mcdrop.sites.containers import COMPILED, is_compiling
-from mcdrop.sites.drawn import RandomCall, read_random
-from mcdrop.sites.operations import Call, read_call
+from mcdrop.sites.drawn import RANDOM, RandomCall, read_random
+from mcdrop.sites.operations import DROPOUTS, Call, read_call
 from mcdrop.sites.overloads import public
-from mcdrop.sites.recurrent import read_layers
+from mcdrop.sites.recurrent import RECURRENT, read_layers
 from mcdrop.sites.shadow import Shadow
 
 _NOT_THE_MODEL = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]))
@@ -51,21 +51,22 @@ class Place:
 
 def place_of(shadow: Shadow, frame: FrameType | None, *, source: bool) -> Place:
     """Where the code that runs in `frame` stands in the model; the source line only if asked for."""
-    path, owner, line = None, None, ""
+    innermost, known, line = None, None, ""
     while frame is not None:
         code = frame.f_code
-        if not line and not code.co_filename.startswith(_NOT_THE_MODEL):
+        if source and not line and not code.co_filename.startswith(_NOT_THE_MODEL):
             line = f"{Path(code.co_filename).name}:{frame.f_lineno}"
-        module = frame.f_locals["self"] if "self" in code.co_varnames[:1] and "self" in frame.f_locals else None
+        # the first variable of a method; `f_locals` copies them all, so it is read for these alone
+        module = frame.f_locals.get("self") if code.co_varnames[:1] == ("self",) else None
         if isinstance(module, nn.Module):
-            owner = owner or type(module)
-            path = shadow.paths.get(id(module)) if path is None else path
-            if path is not None and (not source or line or module is shadow.root):
+            innermost = innermost or module
+            known = module if known is None and id(module) in shadow.paths else known
+            if known is not None and (not source or line or module is shadow.root):
                 break
         frame = frame.f_back
-    root = type(shadow.root)
-    outside = owner is not None and (path is None or type(shadow.root.get_submodule(path)) is not owner)
-    return Place(path or "", owner or root, outside, line if source else "")
+    path = "" if known is None else shadow.paths[id(known)]
+    owner = type(shadow.root if innermost is None else innermost)
+    return Place(path, owner, innermost is not None and type(known) is not owner, line)
 
 
 _SHAPES = ("empty", "zeros", "ones", "full")
@@ -78,6 +79,11 @@ _MAKERS = frozenset(
     for name in names
 )
 """Functions that make a tensor of no other, into which a model may write a mask afterwards."""
+
+_INTERCEPTED = frozenset(
+    {F.multi_head_attention_forward, F.scaled_dot_product_attention, *DROPOUTS, *RECURRENT, *RANDOM}
+)
+"""Functions for which something else may be supplied."""
 
 
 class Interception(TorchFunctionMode):
@@ -115,6 +121,20 @@ class Interception(TorchFunctionMode):
         if is_compiling():
             raise UncontrolledSiteError(COMPILED)
         given, func = func, public(func)
+        if func in _INTERCEPTED:  # most are not, and cost no further question
+            supplied = self._supplied(func, args, kwargs, frame)
+            if supplied is not NotImplemented:
+                return supplied
+            given = fused if func is F.scaled_dot_product_attention else given
+        result = given(*args, **kwargs)
+        if self._on_result is not None:
+            self._on_result(func, args, kwargs, result, frame)
+        if self._on_made is not None and func in _MAKERS:
+            return self._on_made(result)
+        return result
+
+    def _supplied(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: FrameType) -> Any:
+        """What is returned in place of torch's own result; NotImplemented where that is wanted."""
         call = read_call(func, args, kwargs)
         if call is not None:
             masked = self._ask(call, frame)
@@ -126,7 +146,7 @@ class Interception(TorchFunctionMode):
         elif func is F.scaled_dot_product_attention:
             if dropout_probability(*args, **kwargs) > 0:
                 return attend(partial(self._masked, frame), *args, **kwargs)
-            given = fused
+            return NotImplemented
         layers = read_layers(func, args, kwargs)
         if layers is not None:  # without dropout too: vmap has no rule for these functions
             return layers.run(partial(self._masked, frame) if layers.has_dropout else lambda call: call.input)
@@ -135,12 +155,7 @@ class Interception(TorchFunctionMode):
             drawn = self._on_random(self._name(random.operation, frame), random, frame)
             if drawn is not None:
                 return drawn if random.target is None else random.target.copy_(drawn)
-        result = given(*args, **kwargs)
-        if self._on_result is not None:
-            self._on_result(func, args, kwargs, result, frame)
-        if self._on_made is not None and func in _MAKERS:
-            return self._on_made(result)
-        return result
+        return NotImplemented
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: Any) -> None:
         super().__exit__(kind, error, trace)

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from mcdrop.sites.drawn import RandomCall
 from mcdrop.sites.intercept import Interception, Place, place_of
 from mcdrop.sites.operations import Call
-from mcdrop.sites.randomness import GlobalRandomness, preserved_randomness
+from mcdrop.sites.ragged import is_sized_by_values
+from mcdrop.sites.randomness import GlobalRandomness, devices_of, preserved_randomness
 from mcdrop.sites.rows import Profile
 from mcdrop.sites.shadow import Shadow
 from mcdrop.sites.switch import Reader, Switch
@@ -116,7 +117,9 @@ class Observation:
         output: What the model returned; None when it raised.
         error: What it raised.
         bytes_made: Size of all results of its operations, in bytes.
+        largest: Size of the largest of them, in bytes.
         batch_statistics: How many of its operations normalised by the statistics of the batch.
+        sized_by_values: Whether one of them made a size of values (see `ragged`).
         ran: Paths of the modules whose operations ran, in a trial.
         host_tensors: Copies of the tensors that were made of the host program's numbers.
         host_uses: What became of those that would have been others than the ones held.
@@ -129,7 +132,9 @@ class Observation:
     output: Tree
     error: Exception | None
     bytes_made: int
+    largest: int
     batch_statistics: int
+    sized_by_values: bool
     ran: frozenset[str]
     host_tensors: tuple[Tensor, ...]
     host_uses: frozenset[str]
@@ -155,6 +160,7 @@ def observe(
     *,
     rows: int = 1,
     host_seed: int = 0,
+    given: GlobalRandomness | None = None,
 ) -> Observation:
     """Runs the model's skeleton once, and once more where something draws, to see which operations do.
 
@@ -165,15 +171,21 @@ def observe(
         on: The readers of `training` that are told True.
         rows: Number of rows of the inputs; sites' values are looked at where several may be folded into one axis.
         host_seed: Seed of Python's and NumPy's generators for the pass.
+        given: The global random state as it is now, where the caller preserves it; None to do that here.
     """
-    devices = {tensor.device for tensor in (*tensors((args, kwargs)), *model.parameters())}
-    with torch.no_grad(), preserved_randomness(devices) as given:
+    if given is None:
+        with preserved_randomness(devices_of(model, (args, kwargs))) as given:
+            return observe(model, args, kwargs, on, rows=rows, host_seed=host_seed, given=given)
+    with torch.no_grad():
         observation = _Watcher(model, on, rows=rows).run(args, kwargs)
         if not given.moved():
             return observation
         given.restore()
         given.reseed_host(host_seed)  # and again, looking after each operation which one it was
-        return _Watcher(model, on, rows=rows, watched=devices).run(args, kwargs)
+        watched = devices_of(model, (args, kwargs))
+        observation = _Watcher(model, on, rows=rows, watched=watched).run(args, kwargs)
+        given.restore()
+        return observation
 
 
 def trial(
@@ -197,8 +209,7 @@ def trial(
         host_seed: Seed of Python's and NumPy's generators for the pass.
         held: The `host_tensors` of another pass, to be used in place of what this one makes.
     """
-    devices = {tensor.device for tensor in (*tensors((args, kwargs)), *model.parameters())}
-    with torch.no_grad(), preserved_randomness(devices) as given:
+    with torch.no_grad(), preserved_randomness(devices_of(model, (args, kwargs))) as given:
         given.reseed_host(host_seed)
         return _Watcher(model, on, quantile=quantile, note_modules=True, held=held).run(args, kwargs)
 
@@ -240,8 +251,9 @@ class _Watcher:
         self._draws: list[Draw] = []
         self._uses = Uses()
         self._ran: set[str] = set()
-        self._made = 0
+        self._made = self._largest = 0
         self._batch_statistics = 0
+        self._sized_by_values = False
 
     def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observation:
         """The pass on these inputs."""
@@ -265,7 +277,9 @@ class _Watcher:
             output=output,
             error=error,
             bytes_made=self._made,
+            largest=self._largest,
             batch_statistics=self._batch_statistics,
+            sized_by_values=self._sized_by_values,
             ran=frozenset(self._ran),
             host_tensors=tuple(self._host_tensors),
             host_uses=self._uses.of_host,
@@ -273,8 +287,8 @@ class _Watcher:
 
     def _on_call(self, name: str, call: Call, frame: FrameType) -> Tensor:
         place, profile = place_of(self._shadow, frame, source=True), Profile.of(call.input, self._rows)
-        seen = Seen(name, place, call.operation, call.law, call.p, call.training, call.mask_shape, profile)
-        self._seen.append(replace(seen, stepwise=call.stepwise))
+        what = (call.operation, call.law, call.p, call.training, call.mask_shape)
+        self._seen.append(Seen(name, place, *what, profile, stepwise=call.stepwise))
         return call.input
 
     def _on_random(self, name: str, call: RandomCall, frame: FrameType) -> Tensor | None:
@@ -293,14 +307,19 @@ class _Watcher:
         self._uses.follow(operation, args, kwargs, result)
         if operation in _OF_HOST_DATA:
             self._hold(result)
-        if isinstance(result, Tensor):
-            self._made += result.numel() * result.element_size()
+        self._sized_by_values = self._sized_by_values or is_sized_by_values(operation, args)
+        for made in (result,) if isinstance(result, Tensor) else result if isinstance(result, tuple) else ():
+            if isinstance(made, Tensor):
+                size = made.numel() * made.element_size()
+                self._made += size
+                self._largest = max(self._largest, size)
         flag = _NORMALISATIONS.get(operation)
         if flag is not None:
             self._batch_statistics += bool(kwargs.get(flag, args[5] if len(args) > 5 else False))
         if self._note_modules:
             self._ran.add(place_of(self._shadow, frame, source=False).path)
-        self._look(getattr(operation, "__name__", str(operation)), frame)
+        if self._before is not None:
+            self._look(getattr(operation, "__name__", str(operation)), frame)
 
     def _hold(self, made: Tensor) -> None:
         """Notes a tensor of the host program's numbers, and gives it the values held instead of its own."""

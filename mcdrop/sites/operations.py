@@ -123,6 +123,9 @@ for _name, _channels, _alpha in (
     _READERS[getattr(torch, _name)] = _builtin(_name, False, _channels, _alpha)
     _READERS[getattr(torch, f"{_name}_")] = _builtin(_name, True, _channels, _alpha)
 
+DROPOUTS = frozenset(_READERS)
+"""The dropout operations."""
+
 
 def read_call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
     """The call as a record, or None when `function` is no dropout operation or would raise for its arguments.

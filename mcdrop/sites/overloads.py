@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch._ops import OpOverload, OpOverloadPacket
 
+_OPERATIONS = (OpOverload, OpOverloadPacket)
+
 
 def public(function: Any) -> Any:
     """The function of PyTorch's public face that an operation of an exported graph stands for, with the same arguments.
@@ -23,7 +25,7 @@ def public(function: Any) -> Any:
         >>> public(torch.relu) is torch.relu
         True
     """
-    return _public(function) if isinstance(function, OpOverload | OpOverloadPacket) else function
+    return _public(function) if isinstance(function, _OPERATIONS) else function
 
 
 @lru_cache(maxsize=4096)

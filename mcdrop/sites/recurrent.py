@@ -14,6 +14,8 @@ from torch import Tensor
 from mcdrop.sites.operations import Call
 
 _NAMES: dict[Any, str] = {torch.lstm: "lstm", torch.gru: "gru", torch.rnn_tanh: "rnn_tanh", torch.rnn_relu: "rnn_relu"}
+RECURRENT = frozenset(_NAMES)
+"""The recurrent functions."""
 
 
 @dataclass(frozen=True)

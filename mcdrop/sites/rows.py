@@ -1,9 +1,10 @@
 """Which axis of a site holds the rows of the input, established by evidence.
 
-The model runs on N rows and on N + 1 rows, one of them put in front once more (the last, or the first where the model
-wants its rows sorted). An axis whose size grows from k N to k (N + 1) holds the rows; where k > 1 (attention heads,
-tokens or windows folded into the batch) the values tell whether they lie row by row or interleaved. The same two passes
-show whether rows influence each other: then no mask may be shared by "rows", because they are parts of one whole.
+The model runs on N rows and on N + 1 rows: all of them in reverse, the last one twice. An axis whose size grows from
+k N to k (N + 1) holds the rows; where k > 1 (attention heads, tokens or windows folded into the batch) the values tell
+whether they lie row by row or interleaved, and that every row has k places (packed sequences of several lengths may
+have k N in all; in reverse their places do not fit). The same two passes show whether rows influence each other: then
+no mask may be shared by "rows", because they are parts of one whole.
 """
 
 import math
@@ -32,32 +33,35 @@ class RowAxis:
     outer: int = 1
     inner: int = 1
 
+    @property
+    def is_folded(self) -> bool:
+        """Whether each row has several places on the axis."""
+        return self.outer * self.inner > 1
+
     def unit(self, shape: Sequence[int]) -> tuple[int, ...]:
         """Shape of one row's mask, against a tensor of `shape` unfolded by `unfold`."""
-        parts = (1,) if self.outer == self.inner == 1 else (self.outer, 1, self.inner)
+        parts = (self.outer, 1, self.inner) if self.is_folded else (1,)
         return (*shape[: self.axis], *parts, *shape[self.axis + 1 :])
 
     def unfold(self, tensor: Tensor) -> Tensor:
         """The tensor with the axis split into (outer, N, inner), unless the rows are the whole axis."""
-        if self.outer == self.inner == 1:
-            return tensor
-        return tensor.unflatten(self.axis, (self.outer, -1, self.inner))
+        return tensor.unflatten(self.axis, (self.outer, -1, self.inner)) if self.is_folded else tensor
 
     def fold(self, tensor: Tensor) -> Tensor:
         """The inverse of `unfold`."""
-        return tensor if self.outer == self.inner == 1 else tensor.flatten(self.axis, self.axis + 2)
+        return tensor.flatten(self.axis, self.axis + 2) if self.is_folded else tensor
 
     def spread(self, unit: Tensor, shape: Sequence[int]) -> Tensor:
         """One row's values, of the shape `unit`, given to all rows of a tensor of `shape`."""
         rows = shape[self.axis] // (self.outer * self.inner)
-        place = self.axis if self.outer == self.inner == 1 else self.axis + 1
+        place = self.axis + self.is_folded
         sizes = [-1] * unit.ndim
         sizes[place] = rows
         # A copy, because what is drawn may be written to.
         return self.fold(unit.expand(sizes).clone())
 
     def __str__(self) -> str:
-        if self.outer == self.inner == 1:
+        if not self.is_folded:
             return f"axis {self.axis}"
         parts = [str(n) for n in (self.outer,) if n > 1] + ["rows"] + [str(n) for n in (self.inner,) if n > 1]
         return f"axis {self.axis} = {' x '.join(parts)}"
@@ -109,11 +113,29 @@ def count_rows(inputs: Tree, batch_dim: int) -> int:
     return found[0].shape[batch_dim]
 
 
-def with_row_in_front(inputs: Tree, batch_dim: int, row: int) -> Tree:
-    """The input with one of its rows put in front once more: N + 1 rows."""
-    return _on_rows(
-        lambda tensor: torch.cat([tensor.narrow(batch_dim, row, 1), tensor], dim=batch_dim), inputs, batch_dim
-    )
+def orders(rows: int) -> tuple[list[int], list[int]]:
+    """Which rows the second pass runs on: all in reverse, the last one twice, which proves the most; or, where the
+    model wants its rows sorted, as they are with the first one twice.
+
+    Example:
+        >>> orders(3)
+        ([2, 2, 1, 0], [0, 0, 1, 2])
+    """
+    return [rows - 1, *reversed(range(rows))], [0, *range(rows)]
+
+
+def picked_rows(inputs: Tree, batch_dim: int, order: Sequence[int]) -> Tree:
+    """The input with these of its rows, in this order.
+
+    Example:
+        >>> picked_rows({"ids": torch.tensor([5, 6, 7]), "flag": True}, 0, [2, 2, 1, 0])
+        {'ids': tensor([7, 7, 6, 5]), 'flag': True}
+    """
+    return _on_rows(lambda tensor: _picked(tensor, batch_dim, order), inputs, batch_dim)
+
+
+def _picked(tensor: Tensor, axis: int, order: Sequence[int]) -> Tensor:
+    return tensor.index_select(axis, torch.tensor(order, device=tensor.device))
 
 
 def first_rows(inputs: Tree, batch_dim: int, count: int) -> Tree:
@@ -138,15 +160,15 @@ def _on_rows(change: Callable[[Tensor], Tensor], inputs: Tree, batch_dim: int) -
     return map_tensors(changed, inputs)
 
 
-def row_axis(name: str, before: Profile, after: Profile, rows: int, front: int) -> RowAxis | None:
+def row_axis(name: str, before: Profile, after: Profile, rows: int, order: Sequence[int]) -> RowAxis | None:
     """The row axis of one site from its profiles at N and N + 1 rows; None when its input does not depend on N.
 
     Args:
         name: Of the site.
         before: Its profile at N rows.
-        after: Its profile with one of them in front once more.
+        after: Its profile at N + 1 rows.
         rows: N.
-        front: Which one.
+        order: Which rows those were (see `orders`).
 
     Raises:
         RowAxisError: Several axes grow, or one grows by something else than its share, or the values fit no layout or
@@ -167,7 +189,7 @@ def row_axis(name: str, before: Profile, after: Profile, rows: int, front: int) 
         return layouts[0]  # in whatever order, which packing may change
     if axis not in before.sums:
         raise RowAxisError(_cannot_tell(name, "its values do not tell how the rows are folded into that axis"))
-    fitting = [layout for layout in layouts if _agrees(layout, before.sums[axis], after.sums[axis], rows, front)]
+    fitting = [layout for layout in layouts if _agrees(layout, before.sums[axis], after.sums[axis], rows, order)]
     if not fitting:
         raise RowAxisError(_cannot_tell(name, "no layout of its rows explains how its input changes with one row more"))
     if len(fitting) > 1:
@@ -175,9 +197,9 @@ def row_axis(name: str, before: Profile, after: Profile, rows: int, front: int) 
     return fitting[0]
 
 
-def _agrees(layout: RowAxis, old: Tensor, new: Tensor, rows: int, front: int) -> bool:
+def _agrees(layout: RowAxis, old: Tensor, new: Tensor, rows: int, order: Sequence[int]) -> bool:
     old, new = old.view(layout.outer, rows, layout.inner), new.view(layout.outer, rows + 1, layout.inner)
-    return close(new[:, 1:], old) and close(new[:, 0], old[:, front])
+    return close(new, _picked(old, 1, order))
 
 
 def _cannot_tell(name: str, reason: str) -> str:
@@ -189,14 +211,15 @@ def _cannot_tell(name: str, reason: str) -> str:
 
 def close(first: Tensor, second: Tensor) -> bool:
     """Equal up to what another batch size changes: the square root of the precision, relative to the largest value."""
-    if not first.is_floating_point():
-        return torch.equal(first, second)
+    equal = torch.equal(first, second)
+    if equal or not first.is_floating_point():
+        return equal
     scale = second.detach().abs().nan_to_num(0, 0, 0).amax().item() if second.numel() else 0.0
     tolerance = torch.finfo(first.dtype).eps ** 0.5
     return torch.allclose(first, second, rtol=0, atol=tolerance * scale, equal_nan=True)
 
 
-def output_rows(before: Tree, after: Tree, rows: int, front: int) -> int | None:
+def output_rows(before: Tree, after: Tree, rows: int, order: Sequence[int]) -> int | None:
     """The axis of the output's first tensor that holds the rows; None when none grew.
 
     Raises:
@@ -217,13 +240,11 @@ def output_rows(before: Tree, after: Tree, rows: int, front: int) -> int | None:
         if axis is None or old.shape[axis] != rows or new.shape[axis] != rows + 1:
             unchanged = axis is not None or close(new, old)
         else:
-            unchanged = close(new.narrow(axis, 1, rows), old) and close(
-                new.narrow(axis, 0, 1), old.narrow(axis, front, 1)
-            )
+            unchanged = close(new, _picked(old, axis, order))
         if not unchanged:
             raise RowAxisError(
-                "The rows of the input influence each other: one row more changed the output of the others. Where the "
-                "whole input is one object (a graph, an unbatched sample) pass batch_dim=None; shared_masks=False "
-                "gives every row masks of its own."
+                "The rows of the input influence each other: one row more, and another order, changed the outputs of "
+                "the others. Where the whole input is one object (a graph, an unbatched sample) pass batch_dim=None; "
+                "shared_masks=False gives every row masks of its own."
             )
     return first

@@ -21,6 +21,9 @@ from mcdrop.sites.switch import Switch, SwitchedBuffers
 
 _ATOMS = frozenset({bool, int, float, str, type(None)})
 _CONTAINERS = frozenset({dict, collections.OrderedDict, list, set, collections.deque})
+_HOOKS = frozenset(name for name, value in vars(nn.Module()).items() if type(value) is collections.OrderedDict)
+_REBUILT = frozenset({"_compiled_call_impl", "_parameters", "_buffers", "_modules"})
+"""Attributes of a module that its copy is not given as they are."""
 
 
 class Shadow:
@@ -52,7 +55,8 @@ class Shadow:
         self._buffers: list[tuple[torch.Tensor, torch.Tensor, int | None]] = []
         self._generators = HeldGenerators()
         self.root: nn.Module = self._module(model)
-        self.paths = {id(module): name for name, module in self.root.named_modules()}
+        self.paths: dict[int, str] = {}
+        self._name(self.root, "")
 
     @property
     def generators_moved(self) -> list[tuple[str, str]]:
@@ -80,37 +84,52 @@ class Shadow:
         )
 
     def _module(self, module: nn.Module) -> nn.Module:
-        if id(module) in self._copies:
-            return self._copies[id(module)]
+        copies = self._copies
+        if id(module) in copies:
+            return copies[id(module)]
         inner = opened(module)
         if inner is not module:
             return self._module(inner)
         if isinstance(module, torch.jit.ScriptModule):
-            self._copies[id(module)] = skeleton(module, self._buffer)
-            return self._copies[id(module)]
+            copies[id(module)] = skeleton(module, self._buffer)
+            return copies[id(module)]
         kind: type = type(module)
         copy: nn.Module = object.__new__(kind)
-        self._copies[id(module)] = copy
-        values = copy.__dict__
-        for name, value in module.__dict__.items():
-            if name == "_parameters":
-                values[name] = dict(value)
-            elif name == "_buffers":
-                values[name] = SwitchedBuffers(
-                    {key: buffer if buffer is None else self._buffer(buffer) for key, buffer in value.items()},
-                    self._switch,
-                )
-            elif name == "_modules":
-                values[name] = {key: None if child is None else self._module(child) for key, child in value.items()}
-            elif name not in ("training", "_compiled_call_impl"):
+        copies[id(module)] = copy
+        values, given = copy.__dict__, module.__dict__
+        # A skeleton is built for each pass, and most attributes are empty dictionaries of hooks or atoms: no call for
+        # those. A list, because another thread may run the model, and add to it, meanwhile.
+        for name, value in list(given.items()):
+            if name in _HOOKS and not value:
+                values[name] = collections.OrderedDict()
+            elif type(value) in _ATOMS:
+                values[name] = value
+            elif name not in _REBUILT:
                 values[name] = self._value(value)
+        values.pop("training", None)
+        values["_parameters"] = given["_parameters"].copy()
+        values["_buffers"] = buffers = SwitchedBuffers(self._switch)
+        for key, buffer in given["_buffers"].items():
+            buffers[key] = None if buffer is None else self._buffer(buffer)
+        values["_modules"] = {
+            key: None if child is None else self._module(child) for key, child in given["_modules"].items()
+        }
         for name, function in uncompiled(kind).items():
             values.setdefault(name, MethodType(function, copy))
         return copy
 
+    def _name(self, module: nn.Module, path: str) -> None:
+        """Notes the paths in the tree below a skeleton module; the first of several counts, as in `named_modules`."""
+        if id(module) in self.paths:
+            return
+        self.paths[id(module)] = path
+        for name, child in module._modules.items():
+            if child is not None:
+                self._name(child, f"{path}.{name}" if path else name)
+
     def _buffer(self, buffer: torch.Tensor) -> torch.Tensor:
         if id(buffer) not in self._copies:
-            copy = buffer.detach().clone()
+            copy = (buffer.detach() if buffer.requires_grad else buffer).clone()
             self._copies[id(buffer)] = copy
             self._buffers.append((copy, buffer, tensor_version(copy)))
         return self._copies[id(buffer)]
@@ -121,11 +140,14 @@ class Shadow:
         if kind in _ATOMS:
             return value
         if kind in _CONTAINERS:
-            if id(value) not in self._copies:
-                self._copies[id(value)] = copy = value.copy()
-                if value:
+            copies, key = self._copies, id(value)
+            if key not in copies:
+                if value or kind is collections.deque:  # which has a length that is not to be exceeded
+                    copies[key] = copy = value.copy()
                     self._fill(copy, value)
-            return self._copies[id(value)]
+                else:
+                    copies[key] = kind()
+            return copies[key]
         if isinstance(value, nn.Module):
             return self._module(value)
         if isinstance(value, torch.Tensor):

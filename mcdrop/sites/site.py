@@ -79,7 +79,9 @@ class Discovery:
         native: Whether random operations of the model run with torch's own randomness (`Sites(uncontrolled="native")`).
         output_axis: Axis of the output that holds the rows; None if there is none or it was not looked for.
         bytes_made: Size of all results of one pass's operations, in bytes.
+        largest: Size of the largest of them, in bytes.
         readers: Readers of `training` that such a pass meets.
+        sized_by_values: Whether one of its operations made a size of values, as packed sequences and boolean masks do.
     """
 
     sites: tuple[Site, ...]
@@ -90,7 +92,15 @@ class Discovery:
     native: bool
     output_axis: int | None
     bytes_made: int
+    largest: int
     readers: frozenset[Reader]
+    sized_by_values: bool
+
+    @property
+    def rows_may_be_ragged(self) -> bool:
+        """Whether the row axes hold for the very input alone: several places of each row are folded into one axis, of
+        which another row may have more or fewer."""
+        return self.sized_by_values and any(site.row is not None and site.row.is_folded for site in self.sites)
 
     @property
     def active(self) -> tuple[Site, ...]:

@@ -20,13 +20,20 @@ _TORCH_MODULES = Path(torch.nn.modules.__file__).parent
 _ALWAYS = {str(_TORCH_MODULES / name) for name in ("dropout.py", "rnn.py", "activation.py", "transformer.py")}
 # RReLU's random slope is no 0/1 or unit-mean factor, and a norm that reads True overwrites its running statistics.
 _NEVER = {str(_TORCH_MODULES / name) for name in ("batchnorm.py", "instancenorm.py")}
-_NEVER_CODE = {torch.nn.RReLU.forward.__code__}
+_RRELU = torch.nn.RReLU.forward.__code__
+
+
+def _known(code: CodeType) -> bool | None:
+    """The answer for code of PyTorch's own layers, True where the flag is dropout's; None where it must be found."""
+    if code.co_filename in _ALWAYS:
+        return code is not _RRELU
+    return False if code.co_filename in _NEVER else None
 
 
 def is_dropout_layer(module: type[torch.nn.Module]) -> bool:
     """Whether the class is one of PyTorch's own whose flag is dropout's."""
     code = getattr(module.forward, "__code__", None)
-    return code is not None and code.co_filename in _ALWAYS and code not in _NEVER_CODE
+    return code is not None and bool(_known(code))
 
 
 @dataclass(frozen=True)
@@ -45,13 +52,6 @@ class Reader:
 
     def __str__(self) -> str:
         return f"{Path(self.code.co_filename).name}:{self.line} ({self.code.co_qualname})"
-
-    @property
-    def known(self) -> bool | None:
-        """The answer for PyTorch's own layers, True where the flag is dropout's; None where it must be found."""
-        if self.code.co_filename in _NEVER or self.code in _NEVER_CODE:
-            return False
-        return True if self.code.co_filename in _ALWAYS else None
 
 
 @lru_cache(maxsize=4096)
@@ -85,30 +85,36 @@ class Switch:
         """What the code running in `frame` is told."""
         if self._off:
             return False
-        reader = Reader(frame.f_code, _first_instruction(frame.f_code, frame.f_lasti), frame.f_lineno)
-        known = reader.known
+        code = frame.f_code
+        known = _known(code)
         if known is not None:
             return known
+        reader = Reader(code, _first_instruction(code, frame.f_lasti), frame.f_lineno)
         self.readers.setdefault(reader)
         return reader in self.on
+
+
+_holds = dict.__contains__
 
 
 class SwitchedBuffers(dict[str, Any]):
     """The buffers of one skeleton module, and the answer to `training`."""
 
-    def __init__(self, buffers: dict[str, Any], switch: Switch) -> None:
-        super().__init__(buffers)
+    __slots__ = ("_switch",)
+
+    def __init__(self, switch: Switch) -> None:
         self._switch = switch
 
+    # A forward reads its buffers through these two, so that they are as short as can be.
     def __contains__(self, name: object) -> bool:
         if name != "training":
-            return super().__contains__(name)
+            return _holds(self, name)
         # Only a read finds it here: `module.train()` inside a forward assigns, and must find a plain attribute.
         return sys._getframe(1).f_code.co_name == "__getattr__"
 
-    def __getitem__(self, name: str) -> Any:
+    def __missing__(self, name: str) -> Any:
         if name != "training":
-            return super().__getitem__(name)
+            raise KeyError(name)
         frame: FrameType | None = sys._getframe(1)
         while frame is not None and frame.f_code.co_name in ("__getattr__", "getattr"):
             frame = frame.f_back

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mcdrop.errors import InputError
-from mcdrop.prediction.storage import read, write
+from mcdrop.prediction.storage import read, read_parts, write
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,3 +149,53 @@ def test_files_of_others(tmp_path):
         refused("is damaged, its parts do not fit together")
     with pytest.raises(FileNotFoundError):
         read(tmp_path / "absent", {})
+
+
+def test_parts_stand_beside_the_record_and_do_not_change_it(tmp_path):
+    parts = {"more": Record(torch.arange(3)), "words": {"a": [1, None]}}
+    write(tmp_path / "file", Record(torch.ones(2)), parts)
+    assert torch.equal(read(tmp_path / "file", {"Record": Record}).value, torch.ones(2))
+    back = read_parts(tmp_path / "file", {"Record": Record})
+    assert torch.equal(back["more"].value, torch.arange(3))
+    assert back["words"] == parts["words"]
+
+
+def test_a_file_of_before_there_were_parts_has_none(tmp_path):
+    metadata = json.dumps({"format": "mcdrop.prediction", "version": 1, "record": 5})
+    with open(tmp_path / "file", "wb") as file:
+        np.savez(file, metadata=np.array(metadata))
+    assert read(tmp_path / "file", {}) == 5
+    assert read_parts(tmp_path / "file", {}) == {}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"kind": "dtype", "dtype": "load"},
+        {"kind": "meta", "shape": [2], "dtype": "load"},
+        {"kind": "dtype", "dtype": "__loader__"},
+        {"kind": "dtype", "dtype": "absent"},
+    ],
+)
+def test_a_file_reaches_no_name_of_torch_but_dtypes(tmp_path, record):
+    metadata = json.dumps({"format": "mcdrop.prediction", "version": 1, "record": record, "parts": record})
+    with open(tmp_path / "file", "wb") as file:
+        np.savez(file, metadata=np.array(metadata))
+    for reading in (read, read_parts):
+        with pytest.raises(InputError, match="is damaged, its parts do not fit together"):
+            reading(tmp_path / "file", {})
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ("[" * 100_000, "was not written by mcdrop"),
+        (json.dumps({"format": "mcdrop.prediction", "version": "x"}), "was not written by mcdrop"),
+        (json.dumps({"format": "mcdrop.prediction", "version": 1, "parts": 3}), "its parts are a int"),
+    ],
+)
+def test_metadata_that_is_none_is_refused(tmp_path, metadata, message):
+    with open(tmp_path / "file", "wb") as file:
+        np.savez(file, metadata=np.array(metadata))
+    with pytest.raises(InputError, match=message):
+        read_parts(tmp_path / "file", {})

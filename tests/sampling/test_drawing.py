@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 import mcdrop
 from mcdrop.errors import RowAxisError
-from mcdrop.sampling.drawing import Known
+from mcdrop.sampling.known import Known
 from mcdrop.sites import discover
 from tests.networks import trained_looking
 
@@ -94,10 +94,11 @@ def test_masks_of_their_own_are_checked_on_the_same_rows(x) -> None:
 def test_memory_is_reckoned_for_the_rows_at_hand(x) -> None:
     model = trained_looking(Counting())
     few = Known(discover(model, (x[:3],), {}, batch_dim=0), rows=3)
-    whole = discover(model, (x,), {}, batch_dim=0).bytes_made
-    assert few.bytes_per_pass(50) == pytest.approx(whole, rel=0.05)
-    assert few.bytes_per_pass(3) == few.discovery.bytes_made
-    sample(model, x, plan=mcdrop.Plan(memory=2 * whole))
+    whole = discover(model, (x,), {}, batch_dim=0)
+    held = whole.largest + whole.bytes_made // 4
+    plan = mcdrop.Plan(memory=int(2.5 * held))
+    assert few.at_once(plan, 50) == plan.at_once(whole.largest, whole.bytes_made) == 2
+    sample(model, x, plan=plan)
     assert SEEN.count(50) == 3  # two of the six passes at once
 
 

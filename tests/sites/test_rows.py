@@ -4,7 +4,7 @@ from torch import nn
 
 from mcdrop.errors import InputError, RowAxisError
 from mcdrop.sites import RowAxis, discover
-from mcdrop.sites.rows import Profile, count_rows, row_axis, with_row_in_front
+from mcdrop.sites.rows import Profile, count_rows, orders, picked_rows, row_axis
 from tests.networks import FAMILIES, family
 
 
@@ -130,12 +130,12 @@ def test_rows_too_alike_to_tell_are_refused() -> None:
     flat = Profile.of(torch.zeros(6, 2), 2)
     more = Profile.of(torch.zeros(9, 2), 3)
     with pytest.raises(RowAxisError, match="too alike to tell"):
-        row_axis("site", flat, more, 2, 1)
+        row_axis("site", flat, more, 2, orders(2)[0])
 
 
 def test_two_growing_axes_are_refused() -> None:
     with pytest.raises(RowAxisError, match=r"its input is \(2, 2\) for 2 rows, \(3, 3\) for one more"):
-        row_axis("site", Profile((2, 2)), Profile((3, 3)), 2, 1)
+        row_axis("site", Profile((2, 2)), Profile((3, 3)), 2, orders(2)[0])
 
 
 @pytest.mark.parametrize("row", [RowAxis(0), RowAxis(1), RowAxis(1, 3, 1), RowAxis(1, 1, 3), RowAxis(0, 2, 3)])
@@ -149,10 +149,10 @@ def test_fold_undoes_unfold_and_the_unit_broadcasts(row) -> None:
     assert torch.Size(unit).numel() * rows == x.numel()
 
 
-def test_one_row_goes_in_front_of_every_tensor_that_has_rows() -> None:
+def test_rows_are_picked_from_every_tensor_that_has_them() -> None:
     inputs = {"ids": torch.arange(3), "table": torch.ones(5, 2), "flag": True}
-    more = with_row_in_front(inputs, 0, 2)
-    assert more["ids"].tolist() == [2, 0, 1, 2]
+    more = picked_rows(inputs, 0, orders(3)[0])
+    assert more["ids"].tolist() == [2, 2, 1, 0]
     assert more["table"].shape == (5, 2)
     assert more["flag"] is True
 

@@ -1,0 +1,41 @@
+"""Masks, and which of them a model asked for."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from mcdrop.posterior import Dropout
+
+
+class Remembered:
+    """Masks that remember for which sites they were asked."""
+
+    def __init__(self, posterior: Dropout) -> None:
+        self._posterior = posterior
+        self.used_probability = posterior.used_probability
+        self.asked: dict[str, tuple[tuple[int, ...], float | None]] = {}
+
+    def keep(self, site: str, shape: Sequence[int], p: float, start: int, stop: int) -> Tensor:
+        self.asked[site] = (tuple(shape), p)
+        return self._posterior.keep(site, shape, p, start, stop)
+
+    def uniform(self, site: str, shape: Sequence[int], start: int, stop: int) -> Tensor:
+        self.asked[site] = (tuple(shape), None)
+        return self._posterior.uniform(site, shape, start, stop)
+
+    @property
+    def unseen(self) -> bool:
+        """Whether some site makes its mask itself, of numbers that always differ."""
+        return any(p is None for _, p in self.asked.values())
+
+    def differ(self, total: int) -> bool:
+        """Whether the masks of a site that does not make them itself differ between the first `total` draws."""
+        for site, (shape, p) in self.asked.items():
+            if p is None:
+                continue
+            first = self._posterior.keep(site, shape, p, 0, 1)
+            later = (self._posterior.keep(site, shape, p, draw, draw + 1) for draw in range(1, total))
+            if not all(torch.equal(mask, first) for mask in later):
+                return True
+        return False

@@ -1,0 +1,183 @@
+"""A chain of layers run in each of its ways gives what the model gives for the same masks, one pass after the other."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import nn
+
+import mcdrop
+from mcdrop.errors import VectorisationError
+from mcdrop.sampling import chained
+from mcdrop.sampling.chain import Multiply
+from mcdrop.sampling.chain_cost import Cost, cost_of
+
+T = 7
+
+
+def mlp(*middle: nn.Module) -> list[nn.Module]:
+    return [nn.Linear(6, 12), *middle, nn.Linear(12, 9), nn.ReLU(), nn.Dropout(0.3), nn.Linear(9, 2)]
+
+
+def conv(*middle: nn.Module) -> list[nn.Module]:
+    return [
+        nn.Conv2d(2, 5, 3, padding=1), *middle, nn.Conv2d(5, 4, 3, stride=2), nn.ReLU(), nn.Dropout2d(0.3),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3),
+    ]  # fmt: skip
+
+
+ROWS, MAPS, LINES = (5, 6), (5, 2, 9, 9), (5, 2, 11)
+CHAINS: dict[str, tuple[list[nn.Module], tuple[int, ...]]] = {
+    "relu": (mlp(nn.ReLU(), nn.Dropout(0.4)), ROWS),
+    "gelu": (mlp(nn.GELU(), nn.Dropout(0.4)), ROWS),
+    "before relu": (mlp(nn.Dropout(0.4), nn.ReLU()), ROWS),
+    "before sigmoid": (mlp(nn.Dropout(0.4), nn.Sigmoid()), ROWS),
+    "leaky, in place": (mlp(nn.LeakyReLU(0.1, inplace=True), nn.Dropout(0.4, inplace=True)), ROWS),
+    "input": ([nn.Dropout(0.2), *mlp(nn.ReLU(), nn.Dropout(0.4))], ROWS),
+    "first of all in place": ([nn.ReLU(inplace=True), nn.Dropout(0.2, inplace=True), *mlp(nn.Tanh())], ROWS),
+    "twice": (mlp(nn.ReLU(), nn.Dropout(0.4), nn.Dropout(0.2)), ROWS),
+    "last of all": ([*mlp(nn.ReLU(), nn.Dropout(0.4)), nn.Dropout(0.5)], ROWS),
+    "no bias": ([nn.Linear(6, 8, bias=False), nn.Dropout(), nn.Linear(8, 7, bias=False), nn.ELU(), nn.Dropout(),
+                 nn.Linear(7, 2, bias=False)], ROWS),
+    "everything dropped": (mlp(nn.ReLU(), nn.Dropout(1.0)), ROWS),
+    "layer norm": (mlp(nn.ReLU(), nn.Dropout(0.4), nn.LayerNorm(12), nn.SiLU()), ROWS),
+    "batch norm": (mlp(nn.BatchNorm1d(12), nn.ReLU(), nn.Dropout(0.4)), ROWS),
+    "batch norm after relu": (mlp(nn.ReLU(), nn.BatchNorm1d(12), nn.Dropout(0.4)), ROWS),
+    "batch norm after dropout": (mlp(nn.ReLU(), nn.Dropout(0.4), nn.BatchNorm1d(12, affine=False)), ROWS),
+    "softmax": ([*mlp(nn.ReLU(), nn.Dropout(0.4)), nn.Softmax(dim=1)], ROWS),
+    "nested": ([nn.Sequential(nn.Linear(6, 4), nn.Identity(), nn.Sequential(nn.Dropout(0.4), nn.ReLU())),
+                nn.Linear(4, 1)], ROWS),
+    "channels": (conv(nn.BatchNorm2d(5), nn.ReLU(), nn.Dropout2d(0.4)), MAPS),
+    "channels, gelu, pool": (conv(nn.GELU(), nn.MaxPool2d(2), nn.Dropout2d(0.4)), MAPS),
+    "channels, then pool": (conv(nn.ReLU(), nn.Dropout2d(0.4), nn.MaxPool2d(2, padding=1)), MAPS),
+    "pixels": (conv(nn.ReLU(), nn.Dropout(0.4)), MAPS),
+    "channels, then pixels": (conv(nn.ReLU(), nn.Dropout2d(0.4), nn.Dropout(0.2)), MAPS),
+    "group norm": (conv(nn.GroupNorm(5, 5), nn.ReLU(), nn.Dropout2d(0.4), nn.GroupNorm(1, 5)), MAPS),
+    "all channels dropped": (conv(nn.ReLU(), nn.Dropout2d(1.0)), MAPS),
+    "no channel often": ([nn.Conv2d(2, 1, 3), nn.ReLU(), nn.Dropout2d(0.5), nn.Conv2d(1, 1, 3), nn.Dropout2d(0.5),
+                          nn.Conv2d(1, 2, 3)], MAPS),
+    "flattened": ([nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Dropout2d(0.4), nn.Flatten(), nn.Linear(147, 8), nn.ReLU(),
+                   nn.Dropout(0.2), nn.Linear(8, 2)], MAPS),
+    "lines": ([nn.Conv1d(2, 6, 3), nn.BatchNorm1d(6), nn.SiLU(), nn.Dropout1d(0.3), nn.AvgPool1d(2),
+               nn.Conv1d(6, 3, 2, padding="same"), nn.Dropout(0.1), nn.Flatten(), nn.Linear(12, 2)], LINES),
+}  # fmt: skip
+
+
+@pytest.fixture(params=CHAINS)
+def case(request: pytest.FixtureRequest) -> tuple[nn.Module, torch.Tensor]:
+    torch.manual_seed(1)
+    layers, shape = CHAINS[request.param]
+    model = nn.Sequential(*layers).double()
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
+            layer.running_mean.normal_()
+            layer.running_var.uniform_(0.5, 2)
+    return model.eval(), torch.randn(shape, dtype=torch.float64)
+
+
+def draws(model: nn.Module, x: torch.Tensor, execution: str, **options) -> torch.Tensor:
+    plan = mcdrop.Plan(execution=execution, on_error="raise", **options)
+    mc = mcdrop.MCDropout(model, likelihood=mcdrop.Identity(), num_samples=T, seed=3, plan=plan)
+    result = mc.sample(x)
+    assert mc(x).provenance.execution.split(":")[0] == execution
+    return result
+
+
+def forced(one_by_one: bool, thin: bool):
+    """A cost that always prefers one way, with all or no layers thinned."""
+
+    def cost(steps, units, rows) -> Cost:
+        places = frozenset(place for place, step in enumerate(steps) if isinstance(step, Multiply))
+        prices = {"at_once": 2.0, "one_by_one": 1.0} if one_by_one else {"at_once": 1.0, "one_by_one": 2.0}
+        return dataclasses.replace(cost_of(steps, units, rows), thin=places if thin else frozenset(), **prices)
+
+    return cost
+
+
+@pytest.mark.parametrize(
+    "way", [(False, False), (True, False), (True, True)], ids=["at once", "masks in weights", "thinned"]
+)
+def test_every_way_gives_what_the_loop_gives(case, way, monkeypatch) -> None:
+    model, x = case
+    monkeypatch.setattr(chained, "cost_of", forced(*way))
+    before = x.clone()
+    torch.testing.assert_close(draws(model, x, "chain"), draws(model, x, "loop"), rtol=1e-10, atol=1e-12)
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize("name", ["relu", "channels", "flattened", "lines"])
+def test_the_size_of_chunks_changes_nothing(name) -> None:
+    layers, shape = CHAINS[name]
+    model, x = nn.Sequential(*layers).double().eval(), torch.randn(shape, dtype=torch.float64)
+    torch.testing.assert_close(draws(model, x, "chain", memory=1), draws(model, x, "chain"), rtol=1e-12, atol=1e-14)
+
+
+def not_chains() -> Iterator[tuple[str, nn.Module]]:
+    class Other(nn.Sequential):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x) + 1
+
+    class Kind(nn.ReLU):
+        pass
+
+    yield "another forward", Other(*mlp(nn.ReLU(), nn.Dropout()))
+    yield "a subclass of a layer", nn.Sequential(*mlp(Kind(), nn.Dropout()))
+    yield (
+        "a parametrization",
+        nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(6, 4)), nn.Dropout(), nn.Linear(4, 1)),
+    )
+    hooked = nn.Sequential(*mlp(nn.ReLU(), nn.Dropout()))
+    hooked[1].register_forward_hook(lambda module, args, output: output * 2)
+    yield "a hook", hooked
+    patched = nn.Sequential(*mlp(nn.ReLU(), nn.Dropout()))
+    patched[0].forward = lambda x: torch.ones(len(x), 12)
+    yield "a forward of its own", patched
+    grouped = nn.Sequential(nn.Unflatten(1, (2, 3)), nn.Flatten(), *mlp(nn.ReLU(), nn.Dropout()))
+    yield "an unknown layer", grouped
+
+
+@pytest.mark.parametrize(("name", "model"), list(not_chains()))
+def test_what_is_no_chain_of_known_layers_runs_its_own_forward(name, model) -> None:
+    mc = mcdrop.MCDropout(model.eval(), likelihood=mcdrop.Identity(), num_samples=T, seed=0)
+    assert not mc(torch.randn(ROWS)).provenance.execution.startswith("chain")
+    with pytest.raises(VectorisationError, match="it is no chain of layers whose arithmetic is known"):
+        draws(model, torch.randn(ROWS), "chain")
+
+
+def test_a_hook_that_comes_later_is_seen() -> None:
+    model, x = nn.Sequential(*mlp(nn.ReLU(), nn.Dropout())).eval(), torch.randn(ROWS)
+    mc = mcdrop.MCDropout(model, likelihood=mcdrop.Identity(), num_samples=T, seed=0)
+    assert mc(x).provenance.execution.startswith("chain")
+    plain = mc.sample(x)
+    handle = model.register_forward_hook(lambda module, args, output: output + 1)
+    torch.testing.assert_close(mc.sample(x), plain + 1)
+    handle.remove()
+    torch.testing.assert_close(mc.sample(x), plain)
+
+
+def test_weights_trained_later_are_seen() -> None:
+    model, x = nn.Sequential(*mlp(nn.ReLU(), nn.Dropout())).eval(), torch.randn(ROWS)
+    mc = mcdrop.MCDropout(model, likelihood=mcdrop.Identity(), num_samples=T, seed=0)
+    before = mc.sample(x)
+    with torch.no_grad():
+        model[-1].bias += 1
+    torch.testing.assert_close(mc.sample(x), before + 1)
+
+
+def test_the_cheaper_way_is_chosen() -> None:
+    def way(width: int, rows: int) -> str:
+        model = nn.Sequential(nn.Linear(8, width), nn.ReLU(), nn.Dropout(), nn.Linear(width, width), nn.ReLU(),
+                              nn.Dropout(), nn.Linear(width, 2))  # fmt: skip
+        mc = mcdrop.MCDropout(model.eval(), likelihood=mcdrop.Identity(), num_samples=2, seed=0)
+        return mc(torch.randn(rows, 8)).provenance.execution
+
+    assert way(16, 1) == "chain: all draws at once"
+    assert way(1024, 256) == "chain: draw by draw, thinned"
+
+
+def test_the_choice_does_not_depend_on_the_clock(monkeypatch) -> None:
+    model, x = nn.Sequential(*mlp(nn.ReLU(), nn.Dropout())), torch.randn(ROWS)
+    monkeypatch.setattr("time.perf_counter", None)
+    monkeypatch.setattr("time.monotonic", None)
+    assert mcdrop.MCDropout(model, likelihood=mcdrop.Identity(), num_samples=2).sample(x).shape == (2, 5, 2)
