@@ -1,6 +1,7 @@
 """Scikit-learn's 1,797 handwritten digits as torch tensors, with two kinds of images that are no such digits."""
 
 import math
+import operator
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,4 +128,4 @@ def uniform_noise(num_images: int, *, seed: int = 0) -> Float[Tensor, "num_image
     """
     if num_images < 0:
         raise InputError(f"num_images={num_images!r}: a number of images, at least 0, is needed.")
-    return torch.rand(num_images, *IMAGE_SHAPE, generator=torch.Generator().manual_seed(seed))
+    return torch.rand(num_images, *IMAGE_SHAPE, generator=torch.Generator().manual_seed(operator.index(seed)))

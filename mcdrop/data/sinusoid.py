@@ -1,6 +1,7 @@
 """A noisy sinusoid on [-1, 1] with a gap in which nothing was measured."""
 
 import math
+import operator
 from dataclasses import dataclass
 
 import torch
@@ -60,7 +61,7 @@ def draw(num_rows: int, *, noise: float = 0.1, gap: tuple[float, float] = (0.0, 
         raise InputError(f"noise={noise!r}: a finite standard deviation, at least 0, is needed.")
     if not LOW <= begin <= end <= HIGH or end - begin == HIGH - LOW:
         raise InputError(f"gap={gap!r}: (begin, end) inside of [-1, 1] and shorter than it is needed.")
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(operator.index(seed))
     x = LOW + (HIGH - LOW - (end - begin)) * torch.rand(num_rows, 1, generator=generator)
     x = torch.where(x < begin, x, x + (end - begin))
     return Sinusoid(x, truth(x) + noise * torch.randn(num_rows, 1, generator=generator))

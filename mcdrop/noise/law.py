@@ -19,7 +19,9 @@ class Law(ABC):
 
     @abstractmethod
     def mask_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
-        """Shape of the independent values for an activation of `shape`; it broadcasts against the activation.
+        """Shape of a draw for an activation of `shape`; it broadcasts against the activation.
+
+        Where nothing else is said its values are independent.
 
         Raises:
             InputError: The law does not fit such an activation.
@@ -43,19 +45,27 @@ class Law(ABC):
     @property
     @abstractmethod
     def mean(self) -> float:
-        """E[z] of one value."""
+        """E[z] of one value.
+
+        Raises:
+            UnavailableError: Values at different places have different laws.
+        """
 
     @property
     @abstractmethod
     def variance(self) -> float:
-        """Var[z] of one value: E[z^2] - E[z]^2."""
+        """Var[z] of one value: E[z^2] - E[z]^2.
+
+        Raises:
+            UnavailableError: As `mean`.
+        """
 
     @abstractmethod
     def log_prob(self, z: Float[Tensor, "*mask"]) -> Float[Tensor, "*mask"]:
         """log of the probability (or density) of each value, in nats; -inf where it is impossible.
 
         Raises:
-            UnavailableError: The law is one point of a continuum, and so has no density.
+            UnavailableError: The law is one point of a continuum, and so has no density; or as `mean`.
         """
 
     @property

@@ -115,8 +115,10 @@ def chain_of(
     """
     if len(args) != 1 or kwargs or not _is_plain(args[0]) or _is_watched():
         return []
-    tensors = [args[0], *model.parameters(), *(b for b in model.buffers() if b.is_floating_point())]
-    if any(t.device.type != "cpu" or t.dtype != args[0].dtype for t in tensors):
+    tensors = [*model.parameters(), *(buffer for buffer in model.buffers() if buffer.is_floating_point())]
+    if any(type(t) not in (Tensor, nn.Parameter) or t.dtype != args[0].dtype for t in tensors):
+        return []
+    if any(t.device.type != "cpu" for t in (args[0], *tensors)):
         return []
     leaves = list(_leaves(model))
     steps = (
@@ -143,7 +145,7 @@ def _leaves(module: nn.Module) -> Iterator[nn.Module | None]:
     """The layers in order; None stands for one whose forward is not known."""
     if _is_altered(module):
         yield None
-    elif type(module).forward is nn.Sequential.forward:
+    elif isinstance(module, nn.Sequential) and _runs_in_order(type(module)):
         for child in module._modules.values():
             if child is None:
                 yield None
@@ -151,6 +153,10 @@ def _leaves(module: nn.Module) -> Iterator[nn.Module | None]:
                 yield from _leaves(child)
     else:
         yield module
+
+
+def _runs_in_order(kind: type[nn.Sequential]) -> bool:
+    return kind.forward is nn.Sequential.forward and kind.__iter__ is nn.Sequential.__iter__
 
 
 def _is_altered(module: nn.Module) -> bool:

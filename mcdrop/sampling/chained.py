@@ -1,6 +1,6 @@
 """The passes of one input through a model that is a chain: what all share, what they cost, and running them."""
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from functools import cached_property
 
 import torch
@@ -21,14 +21,18 @@ class Chained:
         x: The input, (N, *shape); not written to.
         masks: Where the masks come from.
         plan: Says how much memory the draws that run at once may take.
+        costs: What draws of this chain on so many rows cost, as far as that is known; extended.
     """
 
-    def __init__(self, steps: Sequence[Step], x: Tensor, masks: Masks, plan: Plan) -> None:
+    def __init__(
+        self, steps: Sequence[Step], x: Tensor, masks: Masks, plan: Plan, costs: MutableMapping[int, Cost]
+    ) -> None:
         first = next(place for place, step in enumerate(steps) if isinstance(step, Drop))
         self._shared, self._steps = steps[:first], steps[first:]
         self._x = x
         self._masks = masks
         self._plan = plan
+        self._costs = costs
 
     @cached_property
     def _weights(self) -> Weights:
@@ -41,10 +45,13 @@ class Chained:
             x = x.contiguous(memory_format=torch.channels_last)
         return run_at_once(self._shared, self._weights, x, _none)[0]
 
-    @cached_property
+    @property
     def cost(self) -> Cost:
         """What a draw costs in either way."""
-        return cost_of(self._steps, units_of(self._steps, self._values.shape[1:]), len(self._x))
+        rows = len(self._x)
+        if rows not in self._costs:
+            self._costs[rows] = cost_of(self._steps, units_of(self._steps, self._values.shape[1:]), rows)
+        return self._costs[rows]
 
     @property
     def chunk(self) -> int:

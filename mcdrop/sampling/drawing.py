@@ -106,7 +106,7 @@ class Drawing:
         if settings.plan.execution not in ("auto", "chain") or not known_ways:
             return None
         steps = chain_of(model, args, kwargs, discovery, self._masks.used_probability)
-        return Chained(steps, args[0], self._masks, settings.plan) if steps else None
+        return Chained(steps, args[0], self._masks, settings.plan, self._known.costs) if steps else None
 
     @property
     def execution(self) -> str:

@@ -9,6 +9,7 @@ from torch import nn
 
 from mcdrop.errors import InputError
 from mcdrop.posterior import Design
+from mcdrop.sampling.chain_cost import Cost
 from mcdrop.sampling.plan import NEAR, Plan
 from mcdrop.sampling.until import Until
 from mcdrop.sites import Discovery, Sites, count_rows, discover, first_rows
@@ -27,6 +28,7 @@ class Known:
         discovery: Its sites.
         rows: Of the input that they were seen with.
         execution: How its passes are run; "" until the first have been.
+        costs: Of a chain's draws, by the number of rows.
         most: How many of them memory was found to hold at once; None while it has not run out.
         readers: The places that read `training` in passes for which they were established; None until the first.
     """
@@ -34,6 +36,7 @@ class Known:
     discovery: Discovery
     rows: int = 1
     execution: str = ""
+    costs: dict[int, Cost] = field(default_factory=dict)
     most: int | None = None
     readers: frozenset[Reader] | None = None
 

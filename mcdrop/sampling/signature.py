@@ -10,6 +10,8 @@ from mcdrop.tree import map_tensors
 from mcdrop.types import Tree
 
 _PLAIN = (bool, int, float, str, type(None))
+_OF_EVERY_MODULE = frozenset(vars(nn.Module()))
+"""Mode, weights, buffers, children and hooks, which every pass reads anew."""
 
 
 def model_fingerprint(model: nn.Module) -> Hashable:
@@ -29,7 +31,7 @@ def model_fingerprint(model: nn.Module) -> Hashable:
 def _plain(thing: Any, depth: int) -> tuple[Any, ...]:
     found: list[Any] = []
     for name, value in vars(thing).items():
-        if name == "training":
+        if name in _OF_EVERY_MODULE:
             continue
         if isinstance(value, _PLAIN):
             found.append((name, value))

@@ -2,6 +2,8 @@
 
 from mcdrop.training.comparison import Comparison as Comparison
 from mcdrop.training.comparison import compare as compare
+from mcdrop.training.concrete import ConcreteKL as ConcreteKL
+from mcdrop.training.concrete import concrete_terms as concrete_terms
 from mcdrop.training.contender import Contender as Contender
 from mcdrop.training.curve import Curve as Curve
 from mcdrop.training.fitting import fit as fit

@@ -15,6 +15,7 @@ from mcdrop.sampling.batches import Unpack
 from mcdrop.training.batch_losses import BatchLosses
 from mcdrop.training.contender import Contender, Gathered
 from mcdrop.training.curve import Curve
+from mcdrop.training.integers import integer
 from mcdrop.training.rows import Rows, rows_of
 from mcdrop.training.verdict import FOREST, GEOMETRIC, MEMBERS, SCALED, TREE, answers, table
 
@@ -132,6 +133,8 @@ def compare(
     if unknown := set(options) - {"sites", "output", "plan"}:
         raise InputError(f"{', '.join(sorted(unknown))} was given; compare takes sites, output and plan of MCDropout.")
     options["likelihood"] = likelihood
+    seed = integer("seed", seed, least=0)
+    num_samples = None if num_samples is None else integer("num_samples", num_samples, least=1)
     trees = MCDropout(forest, num_samples=num_samples, seed=seed, **options)
     chosen = _checked_sizes(sizes, trees.num_samples)
     scaled = MCDropout(Ensemble(members), seed=seed, **options)
@@ -204,8 +207,9 @@ class _Growing:
 def _checked_sizes(sizes: Sequence[int] | None, num_samples: int) -> tuple[int, ...]:
     if num_samples < 2:
         raise InputError(f"num_samples={num_samples} was given; a comparison needs at least 2 trees.")
-    chosen = [size for size in _USUAL_SIZES if size < num_samples] + [num_samples] if sizes is None else sizes
-    for size in chosen:
-        if isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= num_samples:
-            raise InputError(f"sizes={sizes!r} was given; expected integers from 1 to num_samples={num_samples}.")
-    return tuple(sorted(set(chosen) | {num_samples}))
+    if sizes is None:
+        return (*(size for size in _USUAL_SIZES if size < num_samples), num_samples)
+    chosen = {integer("size", size, least=1) for size in sizes}
+    if max(chosen, default=1) > num_samples:
+        raise InputError(f"sizes={sizes!r} was given; expected integers from 1 to num_samples={num_samples}.")
+    return tuple(sorted(chosen | {num_samples}))

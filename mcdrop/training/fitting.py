@@ -12,8 +12,9 @@ from mcdrop.prediction import Likelihood
 from mcdrop.sampling.batches import Unpack
 from mcdrop.training.checkpoint import Checkpoint
 from mcdrop.training.history import History
+from mcdrop.training.integers import integer
 from mcdrop.training.objective import Objective, as_objective
-from mcdrop.training.randomness import check_seed, derived_seed, devices_of, seeded
+from mcdrop.training.randomness import derived_seed, devices_of, seeded
 from mcdrop.training.rows import Arrays, Rows, rows_of
 from mcdrop.training.steps import Descent, MakeOptimizer, MakeSchedule
 from mcdrop.training.trial import try_batch, try_training
@@ -60,7 +61,9 @@ def fit(
             network the weights of its best epoch.
         seed: Integer >= 0.
         checkpoint: File that holds the run after every epoch. If it exists the run goes on from there, to the very
-            result that it would have had: on the same machine, bit for bit.
+            result that it would have had: on the same machine, bit for bit. The file knows its run: another objective,
+            optimiser or seed, other arrays or another `TensorDataset` are refused. Of rows that a loader reads from
+            elsewhere it knows the number alone.
         unpack: How batches of the loaders are taken apart; see `MCDropout.predict`.
 
     Returns:
@@ -82,8 +85,11 @@ def fit(
         >>> history.train_loss[-1] < history.train_loss[0]
         True
     """
-    _check(model, epochs, validation, num_samples, patience)
-    check_seed(seed)
+    if not isinstance(model, nn.Module):
+        raise InputError(f"{type(model).__name__} was given as the model; expected a torch.nn.Module.")
+    epochs, seed = integer("epochs", epochs, least=1), integer("seed", seed, least=0)
+    num_samples = _about_validation("num_samples", num_samples, validation)
+    patience = _about_validation("patience", patience, validation)
     objective = as_objective(objective)
     train = rows_of(data, batch_size, unpack, model)
     held_out = None if validation is None else rows_of(validation, batch_size, unpack, model)
@@ -118,23 +124,13 @@ def fit(
     return history
 
 
-def check_count(name: str, value: int | None) -> None:
-    """Raises InputError unless the value is an integer >= 1."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InputError(f"{name}={value!r} was given; expected an integer >= 1.")
-
-
-def _check(
-    model: nn.Module, epochs: int, validation: Data | None, num_samples: int | None, patience: int | None
-) -> None:
-    if not isinstance(model, nn.Module):
-        raise InputError(f"{type(model).__name__} was given as the model; expected a torch.nn.Module.")
-    check_count("epochs", epochs)
-    for name, value in (("num_samples", num_samples), ("patience", patience)):
-        if value is not None:
-            check_count(name, value)
-            if validation is None:
-                raise InputError(f"{name}={value} was given without validation=, the data that it is about.")
+def _about_validation(name: str, value: int | None, validation: Data | None) -> int | None:
+    if value is None:
+        return None
+    found = integer(name, value, least=1)
+    if validation is None:
+        raise InputError(f"{name}={found} was given without validation=, the data that it is about.")
+    return found
 
 
 def _resumed(store: Checkpoint, descent: Descent, epochs: int) -> tuple[History, dict[str, Tensor] | None]:

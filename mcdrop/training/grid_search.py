@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import Any, Literal
 
 import torch
@@ -13,12 +14,13 @@ from mcdrop.errors import InputError
 from mcdrop.posterior import Prior
 from mcdrop.prediction import Gaussian
 from mcdrop.training.each import train_each
-from mcdrop.training.fitting import check_count
 from mcdrop.training.grid import Choice, Search, forest
+from mcdrop.training.integers import integer
 from mcdrop.training.objective import Objective
-from mcdrop.training.randomness import check_seed, initialise
-from mcdrop.training.rows import checked_arrays
+from mcdrop.training.randomness import devices_of, initialise, seeded
+from mcdrop.training.rows import Arrays, checked_arrays
 from mcdrop.training.steps import MakeOptimizer, MakeSchedule
+from mcdrop.training.trial import try_training
 from mcdrop.training.tried_rates import checked_rates, is_random
 from mcdrop.training.units import MakeScaling, Units
 from mcdrop.tree import describe
@@ -97,11 +99,12 @@ def search(
         grid: experiment.py of https://github.com/yaringal/DropoutUncertaintyExps at 6eb4497.
     """
     rates, precisions = checked_rates(rates), _checked_precisions(precisions)
-    check_count("num_samples", num_samples)
-    check_seed(seed)
+    num_samples, seed = integer("num_samples", num_samples, least=1), integer("seed", seed, least=0)
     models = [initialise(partial(build, p), seed) for p in rates]
     dtype = next((weight.dtype for weight in models[0].parameters()), torch.get_default_dtype())
     parts = [_Part.cut(pair, number, held_out, scaling, dtype) for number, pair in enumerate(_pairs(data))]
+    for model, part in product(models, parts):
+        part.try_training(model, prior, protocol, precisions[0], batch_size)
     random = [
         is_random(model, p, Gaussian(precisions[0]), num_samples, None, parts[0].units.inputs(parts[0].validation[0]))
         for model, p in zip(models, rates, strict=True)
@@ -147,6 +150,19 @@ class _Part:
         train = inputs[:border], targets[:border]
         units = Units.measured(scaling, *train, dtype)
         return cls(number, (inputs, targets), train, (inputs[border:], targets[border:]), units)
+
+    def try_training(
+        self, model: nn.Module, prior: Prior | None, protocol: Literal["elbo", "gal2016"], tau: float, batch_size: int
+    ) -> None:
+        """Raises what training on all rows would raise before its first step: after the grid it would be too late."""
+        inputs, targets = self.rows
+        rows = Arrays(self.units.inputs(inputs), self.units.targets(targets), batch_size, model)
+        try:
+            with seeded(devices_of(model)):
+                try_training(model, self.units.objective(tau, prior, protocol), rows)
+        except Exception as error:
+            error.add_note(f"In part number {self.number}.")
+            raise
 
 
 @dataclass(frozen=True)

@@ -45,11 +45,13 @@ class DropoutCall:
         """0 or 1 / (1 - p), drawn for each member from its generator."""
         order = sorted(range(len(self.shape)), key=lambda axis: -self.strides[axis])
         sizes = [self.shape[axis] for axis in order]
-        kept = torch.zeros(len(generators), *sizes, dtype=self.dtype, device=self.device)
-        if self.p < 1:  # with p = 1 torch draws nothing
+        kept = torch.empty(len(generators), *sizes, dtype=self.dtype, device=self.device)
+        if self.p < 1:
             for mask, generator in zip(kept, generators, strict=True):
                 mask.bernoulli_(1 - self.p, generator=generator)
             kept.div_(1 - self.p)
+        else:  # torch draws nothing
+            kept.zero_()
         return kept.permute(0, *(1 + order.index(axis) for axis in range(len(sizes))))
 
 

@@ -15,6 +15,7 @@ from mcdrop.errors import InputError
 from mcdrop.posterior import Prior
 from mcdrop.prediction import Gaussian, Identity, Likelihood
 from mcdrop.sampling.output import Output, selector
+from mcdrop.training.integers import integer
 from mcdrop.training.rates import check_rates
 from mcdrop.training.row_losses import negative_log_likelihood
 from mcdrop.tree import map_tensors, tensors
@@ -80,8 +81,7 @@ class Objective:
             raise InputError(f"prior={self.prior!r} was given; expected mcdrop.posterior.Prior(length_scale), or None.")
         if self.rates is not None and self.prior is None:
             raise InputError("rates were given without a prior that they belong to; expected prior= too.")
-        if isinstance(self.num_masks, bool) or not isinstance(self.num_masks, int) or self.num_masks < 1:
-            raise InputError(f"num_masks={self.num_masks!r} was given; expected an integer >= 1.")
+        object.__setattr__(self, "num_masks", integer("num_masks", self.num_masks, least=1))
         if self.protocol not in ("elbo", "gal2016"):
             raise InputError(f"protocol={self.protocol!r} was given; expected 'elbo' or 'gal2016'.")
         if self.protocol == "gal2016" and not (

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from mcdrop.errors import InputError
+from mcdrop.training.integers import integer
 
 
 def derived_seed(seed: int, purpose: str, number: int = 0) -> int:
@@ -65,12 +66,6 @@ def random_states(model: nn.Module) -> object:
     return [*(state.tolist() for state in torchs), random.getstate(), numpy["key"].tolist(), numpy["pos"]]
 
 
-def check_seed(seed: int) -> None:
-    """Raises InputError unless the seed is an integer >= 0."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise InputError(f"seed={seed!r} was given; expected an integer >= 0.")
-
-
 def initialise(build: Callable[[], nn.Module], seed: int) -> nn.Module:
     """build() with the global generators seeded, so that the first weights depend on the seed alone.
 
@@ -86,7 +81,7 @@ def initialise(build: Callable[[], nn.Module], seed: int) -> nn.Module:
         >>> torch.equal(one.weight, two.weight)
         True
     """
-    check_seed(seed)
+    seed = integer("seed", seed, least=0)
     with seeded([torch.device("cuda", torch.cuda.current_device())] if torch.cuda.is_available() else []) as reseed:
         reseed(derived_seed(seed, "weights"))
         model = build()

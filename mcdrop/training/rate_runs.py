@@ -17,6 +17,7 @@ from mcdrop.training.contender import Contender, Gathered
 from mcdrop.training.each import train_each
 from mcdrop.training.fitting import Data
 from mcdrop.training.history import History
+from mcdrop.training.integers import integer
 from mcdrop.training.objective import Objective, as_objective
 from mcdrop.training.over_seeds import OverSeeds, average
 from mcdrop.training.randomness import initialise
@@ -87,8 +88,7 @@ def sweep(
     """
     objective = as_objective(objective)
     rates, seeds = checked_rates(rates), _checked_seeds(seeds)
-    if isinstance(num_samples, bool) or not isinstance(num_samples, int) or num_samples < 2:
-        raise InputError(f"num_samples={num_samples!r} was given; expected an integer >= 2.")
+    num_samples = integer("num_samples", num_samples, least=2)
     given = {"test": test, "train": data}
     tried = [initialise(partial(build, p), seeds[0]) for p in rates]
     random = [
@@ -165,7 +165,7 @@ def _rows(data: Data, unpack: Unpack | None, model: nn.Module) -> Rows:
 
 
 def _checked_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
-    given = tuple(seeds)
+    given = tuple(integer("seed", seed, least=0) for seed in seeds)
     if not given or len(set(given)) < len(given):
         raise InputError(f"seeds={given} was given; expected different integers >= 0, at least one.")
     return given

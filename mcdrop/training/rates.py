@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from mcdrop.errors import InputError
-from mcdrop.noise import BernoulliDropout, SpatialDropout, check_probability
+from mcdrop.noise import BernoulliDropout, ConcreteDropout, SpatialDropout, check_probability
 from mcdrop.training.randomness import devices_of, random_states, seeded
 
 _DROPOUTS = (F.dropout, F.dropout1d, F.dropout2d, F.dropout3d)
@@ -26,8 +27,8 @@ def dropout_rates(model: nn.Module, *args: Any, **kwargs: Any) -> dict[str, floa
     """The rate p of the dropout directly on the input of each layer, by the names of its weight and bias.
 
     Found by one pass of a copy of the model in training mode: a linear or convolutional layer has p where its input is
-    what a dropout layer or `F.dropout` returned (reshaped or rectified, perhaps), and 0 elsewhere; its bias has 0.
-    Gains of normalisation layers have no such reading and are left out.
+    what a dropout layer or `F.dropout` returned (reshaped or rectified, perhaps), and 0 elsewhere; its bias has 0. Of
+    concrete dropout it is p as it stands. Gains of normalisation layers have no such reading and are left out.
 
     Args:
         model: The network; left as it is.
@@ -43,6 +44,43 @@ def dropout_rates(model: nn.Module, *args: Any, **kwargs: Any) -> dict[str, floa
         >>> dropout_rates(model, torch.zeros(2, 4))
         {'1.weight': 0.1, '1.bias': 0.0, '4.weight': 0.5, '4.bias': 0.0}
     """
+    trace, has_drawn = _traced(model, args, kwargs)
+    if has_drawn:
+        raise InputError(
+            f"{type(model).__name__} draws random numbers outside of dropout layers, so it cannot be told which "
+            "weights they belong to. Give the rates by name: Objective(..., rates={'fc.weight': 0.5, ...})."
+        )
+    unseen = [name for name, weight in model.named_parameters() if weight.ndim > 1 and name not in trace.rates]
+    if unseen:
+        raise InputError(
+            f"{', '.join(unseen)}: used by no linear or convolutional layer, so it cannot be told which dropout "
+            "belongs to it. Give the rates by name: Objective(..., rates={'fc.weight': 0.5, ...})."
+        )
+    return {name: trace.rates[name] for name, _ in model.named_parameters() if name in trace.rates}
+
+
+@dataclass(frozen=True)
+class DropoutTaken:
+    """One call of dropout, and who took what it returned.
+
+    Args:
+        p: Its rate.
+        path: Of its module, for the layers of `mcdrop.noise`; "" elsewhere.
+        weights: Of the layers that took it, by name: their inputs (features or channels), and whether they convolve.
+    """
+
+    p: float
+    path: str = ""
+    weights: dict[str, tuple[int, bool]] = field(default_factory=dict)
+
+
+def dropout_taken(model: nn.Module, *args: Any, **kwargs: Any) -> list[DropoutTaken]:
+    """The calls of dropout in one pass of a copy of the model in training mode, in order; see `dropout_rates`."""
+    return _traced(model, args, kwargs)[0].calls
+
+
+def _traced(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple["_Trace", bool]:
+    """What a pass shows, and whether random numbers were drawn in it."""
     twin = copy.deepcopy(model).train()
     trace = _Trace(twin)
     with torch.no_grad(), seeded(devices_of(twin)) as reseed:
@@ -50,18 +88,7 @@ def dropout_rates(model: nn.Module, *args: Any, **kwargs: Any) -> dict[str, floa
         before = random_states(twin)
         with trace:
             twin(*args, **kwargs)
-        if random_states(twin) != before:
-            raise InputError(
-                f"{type(model).__name__} draws random numbers outside of dropout layers, so it cannot be told which "
-                "weights they belong to. Give the rates by name: Objective(..., rates={'fc.weight': 0.5, ...})."
-            )
-    unseen = [name for name, weight in twin.named_parameters() if weight.ndim > 1 and name not in trace.rates]
-    if unseen:
-        raise InputError(
-            f"{', '.join(unseen)}: used by no linear or convolutional layer, so it cannot be told which dropout "
-            "belongs to it. Give the rates by name: Objective(..., rates={'fc.weight': 0.5, ...})."
-        )
-    return {name: trace.rates[name] for name, _ in twin.named_parameters() if name in trace.rates}
+        return trace, random_states(twin) != before
 
 
 def check_rates(model: nn.Module, rates: Mapping[str, float]) -> dict[str, nn.Parameter]:
@@ -88,11 +115,13 @@ class _Trace(TorchFunctionMode):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.rates: dict[str, float] = {}
+        self.calls: list[DropoutTaken] = []
         self._names = {id(parameter): name for name, parameter in model.named_parameters()}
-        self._dropped: dict[int, tuple[Tensor, float]] = {}  # the tensor too: its id must not be used again
-        for module in model.modules():
-            if isinstance(module, BernoulliDropout | SpatialDropout):
-                module.__dict__["forward"] = partial(self._drop, p=module.p)
+        self._dropped: dict[int, tuple[Tensor, DropoutTaken]] = {}  # the tensor too: its id must not be used again
+        for path, module in model.named_modules():
+            if isinstance(module, BernoulliDropout | SpatialDropout | ConcreteDropout):
+                p = module.law.p  # of concrete dropout, whose own is a tensor with a gradient, as of the others
+                module.__dict__["forward"] = partial(self._drop, p=p, path=path)
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -106,14 +135,17 @@ class _Trace(TorchFunctionMode):
             self._dropped[id(result)] = (result, self._dropped[id(args[0])][1])
         return result
 
-    def _drop(self, input: Tensor, p: float) -> Tensor:
+    def _drop(self, input: Tensor, p: float, path: str = "") -> Tensor:
         result = input.clone()
-        self._dropped[id(result)] = (result, p)
+        self.calls.append(DropoutTaken(p, path))
+        self._dropped[id(result)] = (result, self.calls[-1])
         return result
 
     def _layer(self, input: Tensor, weight: Tensor, bias: Tensor | None = None, *_: Any, **__: Any) -> None:
-        rate = self._dropped[id(input)][1] if id(input) in self._dropped else 0.0
-        for parameter, p in ((weight, rate), (bias, 0.0)):
+        call = self._dropped[id(input)][1] if id(input) in self._dropped else DropoutTaken(0.0)
+        if id(weight) in self._names:
+            call.weights[self._names[id(weight)]] = (input.shape[1 - weight.ndim], weight.ndim > 2)
+        for parameter, p in ((weight, call.p), (bias, 0.0)):
             name = self._names.get(id(parameter))
             if name is not None and self.rates.setdefault(name, p) != p:
                 raise InputError(

@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, TensorDataset
 
 from mcdrop.errors import InputError
 from mcdrop.sampling.batches import Batch, Unpack, length_of, read_batches
+from mcdrop.training.integers import integer
 from mcdrop.training.randomness import derived_seed
 from mcdrop.tree import describe, from_arrays, map_tensors, named_tensors, tensors
 from mcdrop.types import Tree
@@ -32,6 +33,11 @@ class Rows(ABC):
     def num_batches(self) -> int | None:
         """Of one epoch; None where a loader does not tell."""
 
+    @property
+    @abstractmethod
+    def rows_of_last_batch(self) -> int | None:
+        """The same; the others of an epoch have as many or more."""
+
     @abstractmethod
     def shuffled(self, seed: int, epoch: int) -> Iterator[Batch]:
         """The batches of one epoch."""
@@ -42,7 +48,7 @@ class Rows(ABC):
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Words that differ for other data."""
+        """Words that differ for other data, as far as these lie in memory: a loader may read its rows from anywhere."""
 
 
 class Arrays(Rows):
@@ -60,9 +66,9 @@ class Arrays(Rows):
 
     def __init__(self, inputs: Tree, targets: Any, batch_size: int | None, model: nn.Module) -> None:
         self.inputs, self.targets = checked_arrays(inputs, targets)
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise InputError(f"batch_size={batch_size!r} was given with arrays; expected an integer >= 1.")
-        self._batch_size = batch_size
+        if batch_size is None:
+            raise InputError("batch_size=None was given with arrays; expected an integer >= 1.")
+        self._batch_size = integer("batch_size", batch_size, least=1)
         self._model = model
 
     @property
@@ -73,6 +79,10 @@ class Arrays(Rows):
     def num_batches(self) -> int:
         return -(-self.num_rows // self._batch_size)
 
+    @property
+    def rows_of_last_batch(self) -> int:
+        return (self.num_rows - 1) % self._batch_size + 1
+
     def shuffled(self, seed: int, epoch: int) -> Iterator[Batch]:
         return self._batches(shuffled_rows(self.num_rows, seed, epoch), self._batch_size)
 
@@ -80,11 +90,7 @@ class Arrays(Rows):
         return self._batches(torch.arange(self.num_rows), _LARGER * self._batch_size)
 
     def fingerprint(self) -> str:
-        digest = hashlib.blake2b(digest_size=8)
-        for name, tensor in named_tensors((self.inputs, self.targets)):
-            digest.update(f"{name} {describe(tensor)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-        return f"{self.num_rows} rows, {digest.hexdigest()}"
+        return f"{self.num_rows} rows, {_digest((self.inputs, self.targets))}"
 
     def _batches(self, order: Tensor, size: int) -> Iterator[Batch]:
         def pick(rows: Tensor) -> Any:
@@ -121,6 +127,15 @@ class Loader(Rows):
     def num_batches(self) -> int | None:
         return length_of(self._loader)
 
+    @property
+    def rows_of_last_batch(self) -> int | None:
+        if not isinstance(self._loader, DataLoader) or self._loader.batch_size is None:
+            return None
+        count = length_of(self._loader.sampler)
+        if not count:
+            return None
+        return self._loader.batch_size if self._loader.drop_last else (count - 1) % self._loader.batch_size + 1
+
     def shuffled(self, seed: int, epoch: int) -> Iterator[Batch]:
         """As the loader orders them: by torch's global generator, or by one of its own, which is seeded meanwhile."""
         samplers = [getattr(self._loader, name, None) for name in ("sampler", "batch_sampler")]
@@ -139,7 +154,12 @@ class Loader(Rows):
         return self.shuffled(0, 0)
 
     def fingerprint(self) -> str:
-        return f"{self.num_batches} batches of a {type(self._loader).__name__}"
+        words = f"{self.num_batches} batches of a {type(self._loader).__name__}"
+        if not isinstance(self._loader, DataLoader):
+            return f"{words}, {_digest(from_arrays(self._loader))}" if isinstance(self._loader, list | tuple) else words
+        dataset = self._loader.dataset
+        words += f" of {self.num_rows} rows by {self._loader.batch_size}"
+        return f"{words}, {_digest(dataset.tensors)}" if isinstance(dataset, TensorDataset) else words
 
     def _checked(self) -> Iterator[Batch]:
         batches = read_batches(self._model.forward, self._loader, self._unpack, name=type(self._model).__name__)
@@ -195,6 +215,14 @@ def checked_arrays(inputs: Tree, targets: Any) -> tuple[Tree, Tensor]:
 def shuffled_rows(num_rows: int, seed: int, epoch: int) -> Tensor:
     """The order of the rows of an array in one epoch."""
     return torch.randperm(num_rows, generator=torch.Generator().manual_seed(derived_seed(seed, "order", epoch)))
+
+
+def _digest(tree: Tree) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for name, tensor in named_tensors(tree):
+        digest.update(f"{name} {describe(tensor)}".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _check_finite(inputs: Tree, where: str) -> None:

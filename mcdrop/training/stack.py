@@ -1,6 +1,7 @@
 """Networks of one make as one: their weights stacked, their steps taken together."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -10,13 +11,16 @@ from torch.func import functional_call, stack_module_state, vmap
 from torch.optim import Optimizer
 
 from mcdrop.errors import InputError, McdropError, UncontrolledSiteError, VectorisationError
+from mcdrop.training.attributes import attributes
+from mcdrop.training.concrete import Penalties
 from mcdrop.training.divergence import check_loss, check_weights
 from mcdrop.training.masks import DropoutBy, DropoutCall, in_turn
 from mcdrop.training.objective import Objective
 from mcdrop.training.randomness import derived_seed, devices_of, random_states, seeded
+from mcdrop.training.replay import record
 from mcdrop.training.rows import Arrays, shuffled_rows
 from mcdrop.training.steps import penalty
-from mcdrop.tree import map_tensors
+from mcdrop.tree import map_tensors, tensors
 from mcdrop.types import Tree
 
 
@@ -28,13 +32,15 @@ class Stack:
         seeds: One for each.
         parts: Rows of each, equally many; one alone is for all.
         objective: What is minimised.
-        penalties: The coefficient of each |W|^2, by the name of the weight.
+        penalties: Its KL term, by the name of the weight.
+        batch_size: Rows of a batch.
 
     Attributes:
         weights: The stacked parameters by name, (M, *shape).
 
     Raises:
         InputError: The networks differ in make, or two are the same object.
+        UncontrolledSiteError, VectorisationError: They cannot be trained at once.
     """
 
     def __init__(
@@ -43,7 +49,8 @@ class Stack:
         seeds: Sequence[int],
         parts: Sequence[Arrays],
         objective: Objective,
-        penalties: dict[str, float],
+        penalties: Penalties,
+        batch_size: int,
     ) -> None:
         _check_alike(models)
         self._models = models
@@ -51,6 +58,7 @@ class Stack:
         for model in models:
             model.train()
         self.weights, self._buffers = stack_module_state(list(models))
+        self._trained = {name: weight for name, weight in self.weights.items() if weight.requires_grad}
         self._seeds = seeds
         self._objective = objective
         self._penalties = penalties
@@ -59,16 +67,16 @@ class Stack:
         self._num_rows = parts[0].num_rows
         self._pool = pooled([(part.inputs, part.targets) for part in parts], self._device)
         self._first_rows = torch.arange(len(models))[:, None] * (self._num_rows if len(parts) > 1 else 0)
-        self._calls: dict[int, list[DropoutCall]] = {}  # by the rows of a batch
+        self._batch_size = batch_size
+        sizes = {min(batch_size, self._num_rows), parts[0].rows_of_last_batch}
+        self._steps = {size: self._recorded(*self._picked(self._first_rows + torch.arange(size))) for size in sizes}
 
-    def epoch(
-        self, number: int, batch_size: int, optimizer: Optimizer, advance: Callable[[], object]
-    ) -> Float[Tensor, " M"]:
+    @torch.no_grad()
+    def epoch(self, number: int, optimizer: Optimizer, advance: Callable[[], object]) -> Float[Tensor, " M"]:
         """One step of every network on each of its batches.
 
         Args:
             number: Of the epoch, from 0.
-            batch_size: Rows of a batch.
             optimizer: Of `weights`.
             advance: Called after each step.
 
@@ -76,19 +84,19 @@ class Stack:
             Each network's mean over rows of the loss that its steps saw, without the KL term.
 
         Raises:
-            NonFiniteError, UncontrolledSiteError, VectorisationError: See `members`.
+            NonFiniteError: A loss or a weight became NaN or infinite.
         """
         for generator, seed in zip(self._generators, self._seeds, strict=True):
             generator.manual_seed(derived_seed(seed, "epoch", number))
         order = torch.stack([shuffled_rows(self._num_rows, seed, number) for seed in self._seeds]) + self._first_rows
         total = torch.zeros(len(self._seeds), dtype=torch.float64)
-        for step, rows in enumerate(order.split(batch_size, dim=1)):
-            losses = self._losses(rows.to(self._device))
+        for step, rows in enumerate(order.split(self._batch_size, dim=1)):
+            losses, *gradients = self._losses_and_gradients(rows)
             check_loss(losses, self.weights, optimizer, f"epoch {number}, step {step}")
-            optimizer.zero_grad()
-            (losses.sum() + penalty(self.weights, self._penalties)).backward()
+            for weight, gradient in zip(self._trained.values(), gradients, strict=True):
+                weight.grad = gradient
             optimizer.step()
-            total += rows.shape[1] * losses.detach().cpu()
+            total += rows.shape[1] * losses.cpu()
             advance()
         check_weights(self.weights, optimizer, f"epoch {number}")
         return total / self._num_rows
@@ -101,30 +109,54 @@ class Stack:
             for name, tensor in (*model.named_parameters(), *model.named_buffers()):
                 tensor.copy_(stacked[name][number])
 
-    def _losses(self, rows: Int[Tensor, "M batch"]) -> Float[Tensor, " M"]:
-        inputs, targets = map_tensors(lambda tensor: tensor[rows], self._pool)
-        calls = self._calls.get(rows.shape[1])
-        if calls is None:
-            calls = self._calls[rows.shape[1]] = self._dropout_calls(inputs, targets)
+    def _losses_and_gradients(self, rows: Int[Tensor, "M batch"]) -> list[Any]:
+        """The loss of each network without the KL term; then the gradients of their sum, None for weights unused."""
+        inputs, targets = self._picked(rows)
+        calls, step = self._steps[rows.shape[1]]
         masks = tuple(call.factors(self._generators) for call in calls)
+        return step(*self.weights.values(), *self._buffers.values(), *masks, *tensors(inputs), targets)
 
-        def loss(weights: Any, buffers: Any, masks: Any, inputs: Any, targets: Any) -> Tensor:
-            with DropoutBy(in_turn(calls, masks)):
-                return self._objective.sampled_loss(lambda: self._run(weights, buffers, inputs), targets)
+    def _picked(self, rows: Int[Tensor, "M batch"]) -> Any:
+        """The inputs and targets of these rows of the pool."""
+        rows = rows.to(self._device)
+        return map_tensors(lambda tensor: tensor[rows], self._pool)
 
-        return vmap(loss, randomness="error")(self.weights, self._buffers, masks, inputs, targets)
-
-    def _run(self, weights: Any, buffers: Any, inputs: Any) -> Any:
-        args, kwargs = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
-        return functional_call(self._skeleton, (weights, buffers), args, kwargs)
-
-    @torch.no_grad()
-    def _dropout_calls(self, inputs: Tree, targets: Tensor) -> list[DropoutCall]:
-        """The calls of dropout in one loss of the first network alone, in order, by passes that change nothing.
+    def _recorded(self, inputs: Tree, targets: Tensor) -> tuple[list[DropoutCall], Callable[..., list[Any]]]:
+        """The calls of dropout in a step on so many rows, and what gives its losses and the gradients of their sum.
 
         Raises:
             UncontrolledSiteError, VectorisationError: The networks cannot be trained at once.
         """
+
+        def step(weights: Any, buffers: Any, masks: Any, inputs: Any, targets: Any) -> list[Tensor | None]:
+            weights = {name: tensor.detach().requires_grad_(name in self._trained) for name, tensor in weights.items()}
+            losses, costs = vmap(loss, randomness="error")(weights, buffers, masks, inputs, targets)
+            trained = [weights[name] for name in self._trained]
+            gradients = torch.autograd.grad(costs.sum(), trained, allow_unused=True)
+            return [losses, *(None if gradient is None else gradient.contiguous() for gradient in gradients)]
+
+        def loss(weights: Any, buffers: Any, masks: Any, inputs: Any, targets: Any) -> tuple[Tensor, Tensor]:
+            with DropoutBy(in_turn(calls, masks)):
+                loss = self._objective.sampled_loss(lambda: self._run(weights | buffers, inputs), targets)
+            return loss.detach(), loss + penalty(weights, self._penalties)
+
+        try:
+            calls = self._dropout_calls(inputs, targets)
+            others = [torch.Generator(self._device) for _ in self._models]
+            masks = tuple(call.factors(others) for call in calls)
+            return calls, record(step, self.weights, self._buffers, masks, inputs, targets)
+        except McdropError:
+            raise
+        except Exception as error:
+            raise _explained(error) from error
+
+    def _run(self, held: dict[str, Tensor], inputs: Any) -> Any:
+        args, kwargs = ((), inputs) if isinstance(inputs, dict) else (inputs, {})
+        return functional_call(self._skeleton, held, args, kwargs)
+
+    @torch.no_grad()
+    def _dropout_calls(self, inputs: Tree, targets: Tensor) -> list[DropoutCall]:
+        """The calls of dropout in one loss of the first network alone, in order, by passes that change nothing."""
         calls: list[DropoutCall] = []
 
         def note(call: DropoutCall) -> Tensor:
@@ -132,27 +164,39 @@ class Stack:
             return torch.ones(call.shape, dtype=call.dtype, device=call.device)
 
         def run(weights: Any, buffers: Any, inputs: Any) -> Any:
-            before = random_states(self._skeleton)
-            with DropoutBy(note):
-                output = self._run(weights, buffers, inputs)
-            if random_states(self._skeleton) != before:
-                raise _uncontrolled("the global generators moved")
-            return output
+            with DropoutBy(note), _nothing_else_moves(self._skeleton, weights | buffers) as held:
+                return self._run(held, inputs)
 
         def loss(weights: Any, buffers: Any, inputs: Any, targets: Any) -> Tensor:
             return self._objective.sampled_loss(lambda: run(weights, buffers, inputs), targets)
 
         buffers = {name: buffer.clone() for name, buffer in self._buffers.items()}
         with seeded(devices_of(self._skeleton)):
-            try:
-                vmap(loss, randomness="error")(self.weights, buffers, inputs, targets)
-                calls.clear()  # vmap may lay tensors out in another order, in which other masks would be drawn
-                loss(*map_tensors(lambda tensor: tensor[0], (self.weights, buffers, inputs, targets)))
-            except McdropError:
-                raise
-            except Exception as error:
-                raise _explained(error) from error
+            vmap(loss, randomness="error")(self.weights, buffers, inputs, targets)
+            calls.clear()  # vmap may lay tensors out in another order, in which other masks would be drawn
+            loss(*map_tensors(lambda tensor: tensor[0], (self.weights, buffers, inputs, targets)))
         return calls
+
+
+@contextmanager
+def _nothing_else_moves(model: nn.Module, given: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+    """Raises if a pass of a network with these tensors draws random numbers or changes its attributes.
+
+    Each would make the next step another function, and members that share the network's Python code share the change.
+    """
+    random, found, held = random_states(model), attributes(model), dict(given)
+    yield held
+    if random_states(model) != random:
+        raise _uncontrolled("the global generators moved")
+    now = attributes(model)
+    changed = sorted(name for name in found.keys() | now.keys() if found.get(name) != now.get(name))
+    changed += [name for name, tensor in held.items() if tensor is not given[name]]
+    if changed:
+        raise VectorisationError(
+            f"The network sets its attribute {changed[0]} while it runs, which members that are trained at once would "
+            "share. Change buffers in place, or train the members one by one: fit(initialise(build, seed), ..., "
+            "seed=seed)."
+        )
 
 
 def pooled(parts: Sequence[tuple[Tree, Tensor]], device: torch.device) -> Tree:

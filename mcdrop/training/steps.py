@@ -13,6 +13,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from mcdrop.errors import InputError
 from mcdrop.sampling.batches import Batch
+from mcdrop.training.concrete import ConcreteKL, Penalties
 from mcdrop.training.divergence import check_loss, check_weights
 from mcdrop.training.objective import Objective
 
@@ -26,7 +27,7 @@ class Descent:
     Args:
         model: The network.
         objective: What is minimised.
-        penalties: The coefficient of each |W|^2, by the name of the weight.
+        penalties: Its KL term, by the name of the weight.
         optimizer: Makes the optimiser.
         schedule: Makes the schedule; None keeps the learning rate.
 
@@ -38,7 +39,7 @@ class Descent:
         self,
         model: nn.Module,
         objective: Objective,
-        penalties: dict[str, float],
+        penalties: Penalties,
         optimizer: MakeOptimizer,
         schedule: MakeSchedule | None,
     ) -> None:
@@ -127,9 +128,12 @@ class Descent:
         yield from self._model.named_buffers()
 
 
-def penalty(weights: Mapping[str, Tensor], coefficients: Mapping[str, float]) -> Float[Tensor, ""] | float:
-    """The sum of coefficient |W|^2, the KL term of the objective."""
-    return sum(coefficient * weights[name].square().sum() for name, coefficient in coefficients.items())
+def penalty(weights: Mapping[str, Tensor], penalties: Penalties) -> Float[Tensor, ""] | float:
+    """The sum of coefficient |W|^2, and of the terms whose rate is learned: the KL term of the objective."""
+    return sum(
+        given(weights) if isinstance(given, ConcreteKL) else given * weights[name].square().sum()
+        for name, given in penalties.items()
+    )
 
 
 def made_optimizer(make: MakeOptimizer, parameters: Iterable[Tensor], *, decays_elsewhere: bool) -> Optimizer:

@@ -10,8 +10,9 @@ from torch.optim import ASGD, SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam
 from mcdrop.errors import InputError
 from mcdrop.posterior import Ensemble
 from mcdrop.prediction import Likelihood
-from mcdrop.training.fitting import check_count, progress
+from mcdrop.training.fitting import progress
 from mcdrop.training.history import History
+from mcdrop.training.integers import integer
 from mcdrop.training.objective import Objective, as_objective
 from mcdrop.training.randomness import devices_of, initialise, seeded
 from mcdrop.training.rows import Arrays
@@ -41,7 +42,9 @@ def members(
         network = initialise(build, seeds[m])
         fit(network, data, objective, seed=seeds[m], ...)
 
-    On small networks M of them take about the time of a few: what takes time there is the number of operations.
+    20 networks as small as those of the UCI experiments take about the time of two: what takes time there is the number
+    of operations. A step is recorded once for each number of rows in a batch, then replayed without the Python code of
+    the network, which may therefore depend on weights, buffers and inputs alone.
 
     Args:
         build: Makes one network; called once for each seed, see `initialise`.
@@ -60,7 +63,8 @@ def members(
     Raises:
         InputError: Before training: data, targets or an argument do not fit.
         UncontrolledSiteError: The network draws random numbers outside of dropout layers.
-        VectorisationError: The network cannot be vectorised over its weights; train its members by `fit` then.
+        VectorisationError: The network cannot be vectorised over its weights, or sets attributes while it runs; train
+            its members by `fit` then.
         NonFiniteError: A loss became NaN or infinite: names the members and the step.
 
     Example:
@@ -79,8 +83,8 @@ def members(
         Lakshminarayanan, Pritzel & Blundell 2017, "Simple and scalable predictive uncertainty estimation using deep
         ensembles", https://arxiv.org/abs/1612.01474, sec. 2.4.
     """
-    check_count("epochs", epochs)
-    seeds = tuple(seeds)
+    epochs, batch_size = integer("epochs", epochs, least=1), integer("batch_size", batch_size, least=1)
+    seeds = tuple(integer("seed", seed, least=0) for seed in seeds)
     if not seeds:
         raise InputError("No seed was given; expected one for each member.")
     objective = as_objective(objective)
@@ -88,7 +92,7 @@ def members(
     parts = _parts(data, len(seeds), batch_size, models[0])
     with seeded(devices_of(models[0])):
         penalties, *_ = [try_training(models[0], objective, part) for part in parts]
-    stack = Stack(models, seeds, parts, objective, penalties)
+    stack = Stack(models, seeds, parts, objective, penalties, batch_size)
     descent = made_optimizer(optimizer, stack.weights.values(), decays_elsewhere=bool(penalties))
     if not isinstance(descent, _ELEMENTWISE):
         raise InputError(
@@ -99,7 +103,7 @@ def members(
     losses = []
     with progress(parts[0], epochs) as advance:
         for epoch in range(epochs):
-            losses.append(stack.epoch(epoch, batch_size, descent, advance))
+            losses.append(stack.epoch(epoch, descent, advance))
             if turns is not None:
                 turns.step()
     stack.write_back()

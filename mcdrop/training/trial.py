@@ -6,6 +6,8 @@ import torch
 from torch import nn
 
 from mcdrop.errors import InputError
+from mcdrop.training.concrete import Penalties, check_learned, concrete_terms
+from mcdrop.training.last_batch import check_last_batch
 from mcdrop.training.objective import Objective
 from mcdrop.training.rates import dropout_rates
 from mcdrop.training.rows import Arrays, Rows
@@ -47,13 +49,16 @@ def try_batch(model: nn.Module, objective: Objective, rows: Rows, name: str) -> 
     return args, kwargs
 
 
-def try_training(model: nn.Module, objective: Objective, rows: Rows) -> dict[str, float]:
-    """The coefficient of each |W|^2, after `try_batch` on the training data.
+def try_training(model: nn.Module, objective: Objective, rows: Rows) -> Penalties:
+    """The KL term: the coefficient of each |W|^2 or what stands in its place, after `try_batch` on the training data.
 
     Raises:
-        InputError: See there; or the rates of the dropout or N are not known and the prior needs them.
+        InputError: See there and `check_last_batch`; or the rates of the dropout or N are not known and the prior needs
+            them; or rates are to be learned without a prior.
     """
     args, kwargs = try_batch(model, objective, rows, "training")
+    check_last_batch(model, rows)
+    check_learned(model, objective.prior, objective.protocol)
     if objective.prior is None:
         return {}
     if rows.num_rows is None:
@@ -61,4 +66,8 @@ def try_training(model: nn.Module, objective: Objective, rows: Rows) -> dict[str
             "A prior needs N, the number of training rows, which this loader does not tell. Use a DataLoader."
         )
     rates = objective.rates if objective.rates is not None else dropout_rates(model, *args, **kwargs)
-    return objective.penalties(model, rates, rows.num_rows)
+    penalties = objective.penalties(model, rates, rows.num_rows)
+    terms = concrete_terms(model, objective.prior, rows.num_rows, *args, **kwargs)
+    behind = {name for term in terms for name in term.weights}
+    plain = {name: coefficient for name, coefficient in penalties.items() if name not in behind}
+    return plain | {term.weights[0]: term for term in terms}

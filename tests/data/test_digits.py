@@ -127,3 +127,7 @@ def test_one_seed_is_one_set_of_noise():
 def test_a_negative_number_of_images_is_refused():
     with pytest.raises(InputError, match="at least 0"):
         digits.uniform_noise(-1)
+
+
+def test_a_seed_of_numpy_is_the_integer(without_type_checks):
+    assert torch.equal(digits.uniform_noise(np.int64(3), seed=np.int64(1)), digits.uniform_noise(3, seed=1))

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -64,3 +65,7 @@ def test_what_is_no_standard_deviation_is_refused(noise):
 def test_what_is_no_gap_is_refused(gap):
     with pytest.raises(InputError, match=r"gap=\(.*inside of \[-1, 1\] and shorter"):
         sinusoid.draw(10, gap=gap)
+
+
+def test_a_seed_of_numpy_is_the_integer(without_type_checks):
+    assert torch.equal(sinusoid.draw(np.int64(5), seed=np.int64(1)).y, sinusoid.draw(5, seed=1).y)

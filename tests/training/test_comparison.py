@@ -154,8 +154,10 @@ def test_what_does_not_fit_is_refused(without_type_checks) -> None:
     options = {"likelihood": mcdrop.Categorical()}
     with pytest.raises(InputError, match="a comparison needs at least 2 trees"):
         compare(MODEL, (X, LABELS), num_samples=1, **options)
-    with pytest.raises(InputError, match=r"sizes=\[0, 3\] was given; expected integers from 1 to num_samples=5"):
+    with pytest.raises(InputError, match="size=0 was given; expected an integer >= 1"):
         compare(MODEL, (X, LABELS), num_samples=5, sizes=[0, 3], **options)
+    with pytest.raises(InputError, match=r"sizes=\[6, 3\] was given; expected integers from 1 to num_samples=5"):
+        compare(MODEL, (X, LABELS), num_samples=5, sizes=[6, 3], **options)
     with pytest.raises(InputError, match="design, seeds was given; compare takes sites, output and plan of MCDropout"):
         compare(MODEL, (X, LABELS), design=mcdrop.Antithetic(), seeds=3, **options)
     with pytest.raises(InputError, match=r"60.* rows and 59 targets"):
@@ -164,3 +166,15 @@ def test_what_does_not_fit_is_refused(without_type_checks) -> None:
         compare(MODEL, X, **options)
     with pytest.raises(InputError, match="can be read only once"):
         compare(MODEL, iter([(X, LABELS)]), **options)
+
+
+def test_numpys_integers_are_integers(without_type_checks) -> None:
+    one, two = (
+        compare(
+            MODEL, (X, LABELS), likelihood=mcdrop.Categorical(), num_samples=integer(6), seed=integer(3),
+            sizes=[integer(2), integer(4)],
+        )
+        for integer in (int, np.int64)
+    )  # fmt: skip
+    assert one.to_dict() == two.to_dict()
+    assert one.curve.num_samples == (2, 4, 6)

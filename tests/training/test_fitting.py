@@ -326,6 +326,29 @@ def test_a_checkpoint_of_another_run_is_refused_by_words(change: dict, message: 
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("loader", [lambda x, y: DataLoader(TensorDataset(x, y), 8), lambda x, y: [(x, y), (x, y)]])
+def test_a_checkpoint_knows_the_rows_that_a_loader_holds_in_memory(loader, tmp_path: Path) -> None:
+    x, y = data()
+    run = partial(fit, objective=GAUSSIAN, optimizer=ADAM, checkpoint=tmp_path / "run")
+    run(network(), loader(x, y), epochs=1)
+    run(network(), loader(x, y), epochs=2)
+    y[7] += 1
+    with pytest.raises(InputError, match=r"data: .* there, .* here"):
+        run(network(), loader(x, y), epochs=3)
+
+
+def test_numpys_integers_are_integers(without_type_checks) -> None:
+    def trained(integer) -> tuple:
+        net = initialise(network, integer(3))
+        history = fit(
+            net, data(), GAUSSIAN, optimizer=ADAM, epochs=integer(2), batch_size=integer(5), validation=data(9, 1),
+            num_samples=integer(4), patience=integer(1), seed=integer(3),
+        )  # fmt: skip
+        return history, net[0].weight.tolist()
+
+    assert trained(np.int64) == trained(np.int32) == trained(int)
+
+
 def test_bad_rows_of_a_later_batch_of_a_loader_are_named() -> None:
     x, y = data()
     x[13, 0] = torch.nan
@@ -374,8 +397,14 @@ def test_the_log_of_zero_is_named() -> None:
 
 
 def test_a_step_that_fails_is_named_with_its_rows() -> None:
-    with pytest.raises(ValueError, match="more than 1 value per channel") as raised:
-        fit(network(), data(9), GAUSSIAN, optimizer=ADAM, epochs=1, batch_size=8)
+    class Particular(nn.Linear):
+        def forward(self, x):
+            if len(x) == 1:
+                raise ValueError("one row is too few")
+            return super().forward(x)
+
+    with pytest.raises(ValueError, match="one row is too few") as raised:
+        fit(Particular(3, 1), data(9), GAUSSIAN, optimizer=ADAM, epochs=1, batch_size=8)
     assert raised.value.__notes__ == ["In epoch 0, step 1, on a batch of 1 rows."]
 
 

@@ -74,6 +74,21 @@ def test_parts_are_searched_each_by_itself() -> None:
     assert "tau = 4" in str(both.choices[0]).splitlines()[0]
 
 
+def test_numpys_integers_are_integers(without_type_checks) -> None:
+    one, two = (
+        search(
+            build, (X, Y), rates=np.array([0.1]), precisions=np.array([1.0]), prior=PRIOR, num_samples=integer(5),
+            optimizer=SETTINGS["optimizer"], epochs=integer(2), batch_size=integer(32), seed=integer(3),
+        )
+        for integer in (int, np.int64)
+    )  # fmt: skip
+    assert one.to_dict() == two.to_dict()
+
+
+def with_norm(p: float) -> nn.Module:
+    return nn.Sequential(nn.Linear(1, 4), nn.BatchNorm1d(4), nn.Dropout(p), nn.Linear(4, 1))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -83,6 +98,9 @@ def test_parts_are_searched_each_by_itself() -> None:
         ({"held_out": 1.0}, r"held_out=1.0 was given; expected a share in \(0, 1\)"),
         ({"data": (X[:3], Y[:3])}, "expected at least 1 and 2"),
         ({"data": (X, Y[:-1])}, "expected as many"),
+        ({"data": [(X, Y), (X, Y.where(X.max() > X, torch.nan))]}, "1 targets are NaN or infinite"),
+        ({"data": [(X, Y), (X, Y.expand(-1, 2))]}, r"Targets of shape \(\d+, 2\) given, predictions need \(\d+, 1\)"),
+        ({"build": with_norm, "data": (X[:101], Y[:101]), "batch_size": 20}, r"1 row \(101 rows were given\)"),
         ({"num_samples": 0}, "num_samples=0 was given"),
     ],
 )
@@ -92,7 +110,7 @@ def test_what_does_not_fit_is_refused_before_training(change, message) -> None:
 
     options = {"rates": [0.1], "precisions": [1.0], "prior": PRIOR, **SETTINGS, "optimizer": never, **change}
     with pytest.raises(InputError, match=message):
-        search(build, options.pop("data", (X, Y)), **options)
+        search(options.pop("build", build), options.pop("data", (X, Y)), **options)
 
 
 def test_a_network_without_dropout_is_refused() -> None:

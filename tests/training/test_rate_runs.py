@@ -168,3 +168,15 @@ def test_what_does_not_fit_is_refused_before_training(change, error, message, wi
     }  # fmt: skip
     with pytest.raises(error, match=f"(?i){message}"):
         sweep(given.pop("build"), given.pop("rates"), given.pop("data"), given.pop("objective"), **given)
+
+
+def test_numpys_integers_are_integers(without_type_checks) -> None:
+    one, two = (
+        sweep(
+            build, np.array([0.5]), (X, Y), mcdrop.Categorical(), test=(X_TEST, Y_TEST), epochs=integer(2),
+            optimizer=SETTINGS["optimizer"], batch_size=integer(10), seeds=map(integer, (4, 1)), num_samples=integer(5),
+        )
+        for integer in (int, np.int64)
+    )  # fmt: skip
+    assert one.seeds == two.seeds == (4, 1)
+    assert one.points[0].histories == two.points[0].histories

@@ -1,6 +1,7 @@
 import copy
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -72,6 +73,40 @@ def all_and_half(hidden, p, training):
     return hidden + F.dropout(hidden, 1.0, training) + F.dropout(hidden, p, training)
 
 
+class StraightThrough(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x):
+        return x.sign()
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        pass
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return 0.5 * gradient
+
+
+class Unusual(nn.Module):
+    """Gradients of its own making and stopped ones; a weight without gradient, one without use; a buffer that moves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.unused = nn.Linear(3, 8), nn.Linear(8, 1), nn.Linear(2, 2)
+        self.first.bias.requires_grad_(False)
+        self.register_buffer("average", torch.zeros(8))
+
+    def forward(self, x):
+        hidden = self.first(x)
+        with torch.no_grad():
+            factor = hidden.abs()
+            if self.training:
+                self.average.mul_(0.9).add_(0.1 * hidden.mean(0))
+        return self.second(F.dropout(StraightThrough.apply(hidden) * factor - self.average, 0.2, self.training))
+
+
 AROUND = {
     "in place": (in_place, same, same),
     "transposed": (F.dropout, torch.t, torch.t),
@@ -90,6 +125,7 @@ CASES = {
     "norm": (batch_norm, rows(), {"optimizer": ADAM}),
     "channels": (convolution, rows(), {"optimizer": ADAM}),
     "functional": (Functional, rows(), {"optimizer": ADAM}),
+    "unusual": (Unusual, rows(), {"optimizer": partial(SGD, weight_decay=0.1)}),
     **{name: (partial(Around, *given), rows(), {"optimizer": ADAM}) for name, given in AROUND.items()},
 }
 
@@ -132,6 +168,17 @@ def test_its_members_may_keep_their_dropout_on() -> None:
     prediction = mcdrop.predict(forests, rows(9)[0], likelihood=GAUSSIAN, num_samples=12, seed=0)
     assert prediction.num_samples == 12
     assert (prediction.mc_error > 0).all()
+
+
+def test_numpys_integers_are_integers(without_type_checks) -> None:
+    one, two = (
+        members(
+            network, rows(), GAUSSIAN, seeds=map(integer, SEEDS), optimizer=ADAM, epochs=integer(2),
+            batch_size=integer(5),
+        )[1]
+        for integer in (int, np.int64)
+    )  # fmt: skip
+    assert one == two
 
 
 def test_nothing_global_moves(without_type_checks) -> None:
@@ -209,7 +256,7 @@ SHARED = nn.Linear(3, 1)
         ({"build": nn.Identity, "data": (rows()[0], rows()[0])}, "Identity has no parameters to train"),
         ({"optimizer": torch.optim.Adafactor}, "Adafactor was given for members .* by its own gradients alone: SGD"),
         ({"epochs": 0}, "epochs=0 was given"),
-        ({"batch_size": None}, "batch_size=None was given with arrays"),
+        ({"batch_size": None}, "batch_size=None was given; expected an integer >= 1"),
     ],
 )
 def test_refuses(change: dict, message: str, without_type_checks) -> None:
@@ -242,13 +289,38 @@ def test_the_member_that_fails_is_named() -> None:
 
 
 def test_dropout_that_changes_its_rate_is_refused() -> None:
-    class Growing(nn.Dropout):
+    rates = iter([0.3, 0.3, 0.3, 0.4])  # tried by one pass, noted by two, recorded by the last
+
+    class Growing(nn.Module):
         def forward(self, x):
-            self.p = self.p + 0.1
-            return super().forward(x)
+            return F.dropout(x, next(rates))
 
     with pytest.raises(VectorisationError, match=r"p=0.4 on \(5, 3\) runs in a step.*p=0.3.*trained one by one"):
         members(
-            lambda: nn.Sequential(Growing(0.0), nn.Linear(3, 1)), rows(count=20), GAUSSIAN, seeds=SEEDS, optimizer=ADAM,
-            epochs=2, batch_size=5,
+            lambda: nn.Sequential(Growing(), nn.Linear(3, 1)), rows(count=20), GAUSSIAN, seeds=SEEDS,
+            optimizer=ADAM, epochs=2, batch_size=5,
         )  # fmt: skip
+
+
+class Counting(nn.Linear):
+    calls = 0
+
+    def forward(self, x):
+        self.calls += self.training
+        return super().forward(x) / (1 + self.calls)
+
+
+class Averaging(nn.Linear):
+    def __init__(self) -> None:
+        super().__init__(3, 1)
+        self.register_buffer("average", torch.zeros(3))
+
+    def forward(self, x):
+        self.average = 0.9 * self.average + 0.1 * x.mean(0)
+        return super().forward(x - self.average)
+
+
+@pytest.mark.parametrize(("build", "name"), [(lambda: Counting(3, 1), "calls"), (Averaging, "average")])
+def test_networks_that_set_attributes_while_they_run_are_refused(build, name) -> None:
+    with pytest.raises(VectorisationError, match=f"sets its attribute {name} while it runs.*buffers in place, or"):
+        members(build, rows(), GAUSSIAN, seeds=SEEDS, optimizer=ADAM, epochs=1, batch_size=5)

@@ -65,7 +65,7 @@ LABELS = torch.arange(22) % 3
         ({"data": iter([(X, Y)]), "batch_size": None}, InputError, "can be read only once, was given"),
         ({"data": [X], "batch_size": None}, InputError, "Batch 0 of the loader holds no target tensor"),
         ({"batch_size": None}, InputError, "batch_size=None was given with arrays; expected an integer >= 1"),
-        ({"batch_size": 0}, InputError, "batch_size=0 was given with arrays"),
+        ({"batch_size": 0}, InputError, "batch_size=0 was given; expected an integer >= 1"),
         ({"unpack": lambda batch: batch}, InputError, "unpack= was given with a pair of arrays"),
         ({"validation": (X / 0, Y)}, InputError, "66 input values are NaN"),
         ({"objective": mcdrop.HeteroscedasticGaussian()}, OutputError, "HeteroscedasticGaussian.* reads mean and"),

@@ -20,6 +20,8 @@ from mcdrop.training import Objective, members
 
 PUBLISHED = {  # p, tau in 1 / unit^2 of y, length scale
     "boston": (0.05, 0.1597, 1e-2),
+    "energy": (0.05, 0.4271, 1e-2),
+    "wine": (0.05, 2.958, 1e-2),
     "yacht": (0.01, 0.5419, 1e-1),
 }
 SEEDS = (0, 1, 2)
