@@ -14,8 +14,10 @@ from torch import Tensor, nn
 import mcdrop
 from mcdrop import calibration
 from mcdrop.data import digits
-
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "0.55"
+from mcdrop.plots.palette import BLUE, GREEN, VERMILION
+from mcdrop.plots.reliability import reliability_bars, reliability_curve
+from mcdrop.plots.selective import risk_against_coverage
+from mcdrop.plots.uncertainty import right_against_wrong
 
 
 def predictions() -> tuple[Tensor, mcdrop.Prediction, mcdrop.Prediction, Tensor]:
@@ -62,7 +64,7 @@ def losses(path: Path) -> None:
     p = np.linspace(0.005, 1, 400)
     figure, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
     ax.plot(p, -np.log(p), color=BLUE, label="negative log-likelihood (nats)")
-    ax.plot(p, 2 * (1 - p) ** 2, color=ORANGE, ls="--", label="Brier score")
+    ax.plot(p, 2 * (1 - p) ** 2, color=VERMILION, ls="--", label="Brier score")
     ax.plot(p, np.where(p > 0.5, 0, 1), color=GREEN, ls=":", lw=2, label="error")
     ax.set(xlabel="probability of the true class, of two", ylabel="what the row adds", ylim=(0, 4))
     ax.legend(frameon=False)
@@ -78,27 +80,22 @@ def losses(path: Path) -> None:
 def bins(path: Path) -> None:
     """The binned reliability diagram, and what the number of bins does to its mean gap."""
     probs, mc, _, y = predictions()
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    for predicted, color, marker, name in ((probs, ORANGE, "s", "weight-scaled"), (mc, BLUE, "o", "MC dropout")):
-        curve = calibration.binned_reliability(predicted, y)
-        axes[0].errorbar(
-            curve.forecast, curve.frequency, curve.standard_error, color=color, fmt=marker, ms=4, lw=1, label=name
-        )
+    figure, (*axes, right) = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
+    for ax, predicted, name in zip(axes, (probs, mc), ("weight-scaled", "MC dropout"), strict=True):
+        reliability_bars(calibration.binned_reliability(predicted, y), ax)
+        ax.set(xlabel="confidence", ylabel="accuracy, ± 2 errors", title=name)
         show(f"expected_calibration_error, {name}", calibration.expected_calibration_error(predicted, y))
-    axes[0].plot([0, 1], [0, 1], color=GREY, lw=1)
-    axes[0].set(xlabel="mean confidence in the bin", ylabel="accuracy in the bin", xlim=(0.1, 1.02), ylim=(0, 1.04))
-    axes[0].legend(frameon=False)
     counts = np.unique(np.geomspace(2, 400, 25).astype(int))
     plain, debiased = (
         [calibration.expected_calibration_error(mc, y, num_bins=int(n), debiased=fair).value for n in counts]
         for fair in (False, True)
     )
     smooth = calibration.smooth_calibration_error(mc, y)
-    axes[1].plot(counts, plain, color=BLUE, label="ECE")
-    axes[1].plot(counts, debiased, color=GREEN, ls="--", label="ECE, debiased")
-    axes[1].axhline(smooth.value, color="black", ls=":", label="smooth ECE")
-    axes[1].set(xlabel="number of bins", ylabel="calibration error of MC dropout", xscale="log", ylim=(0, None))
-    axes[1].legend(frameon=False)
+    right.plot(counts, plain, color=BLUE, label="ECE")
+    right.plot(counts, debiased, color=GREEN, ls="--", label="ECE, debiased")
+    right.axhline(smooth.value, color="black", ls=":", label="smooth ECE")
+    right.set(xlabel="number of bins", ylabel="calibration error of MC dropout", xscale="log", ylim=(0, None))
+    right.legend(frameon=False)
     figure.savefig(path, dpi=80)
     show("smooth_calibration_error, weight-scaled", calibration.smooth_calibration_error(probs, y))
     show("smooth_calibration_error, MC dropout", smooth)
@@ -108,22 +105,13 @@ def bins(path: Path) -> None:
 def corp(path: Path) -> None:
     """CORP reliability diagrams with their consistency bands."""
     probs, mc, _, y = predictions()
-    figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained", sharey=True)
-    for ax, predicted, color, name in zip(
-        axes, (probs, mc), (ORANGE, BLUE), ("weight-scaled network", "MC dropout"), strict=True
-    ):
-        diagram = calibration.corp_reliability(predicted, y)
-        ax.fill_between(
-            diagram.forecast, diagram.lower, diagram.upper, color="0.85", label="where calibrated ones lie, 90 %"
-        )
-        ax.plot(diagram.forecast, diagram.frequency, color=color, label="isotonic regression")
-        ax.plot([0, 1], [0, 1], color=GREY, lw=1)
-        ax.set(xlabel="confidence", title=name, xlim=(0.1, 1.02))
-        ax.legend(frameon=False, loc="upper left", fontsize=9)
+    figure, axes = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+    for ax, predicted, name in zip(axes, (probs, mc), ("weight-scaled network", "MC dropout"), strict=True):
+        reliability_curve(calibration.corp_reliability(predicted, y), ax)
+        ax.set(xlabel="confidence", ylabel="accuracy", title=name)
         parts = calibration.brier_decomposition(predicted, y)
         for part in ("score", "miscalibration", "discrimination", "uncertainty"):
             show(f"{part}, {name}", getattr(parts, part))
-    axes[0].set(ylabel="accuracy", ylim=(0, 1.04))
     figure.savefig(path, dpi=80)
 
 
@@ -131,21 +119,14 @@ def risk(path: Path) -> None:
     """Risk-coverage curves by what ranks the labels."""
     _, mc, _, y = predictions()
     figure, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
-    measures = {
-        "least_confidence": (BLUE, "-"),
-        "predictive_entropy": (ORANGE, "--"),
-        "mutual_information": (GREEN, ":"),
-    }
-    for measure, (color, line) in measures.items():
+    for measure in ("least_confidence", "predictive_entropy", "mutual_information"):
         curve = calibration.risk_coverage_curve(mc, y, uncertainty=measure)
-        ax.plot(curve.coverage, curve.risk, color=color, ls=line, label=measure)
+        risk_against_coverage(curve, ax, label=measure.replace("_", " "))
         show(f"aurc, {measure}", calibration.aurc(mc, y, uncertainty=measure))
         show(f"auroc_of_error, {measure}", calibration.auroc_of_error(mc, y, uncertainty=measure))
     wrong = (mc.labels != y).double()
     best = calibration.risk_coverage_curve(mc, y, uncertainty=wrong)
-    ax.plot(best.coverage, best.risk, color=GREY, lw=1, label="best order: all errors last")
-    ax.set(xlabel="coverage: share of the labels kept", ylabel="error rate of what is kept", ylim=(0, None))
-    ax.legend(frameon=False)
+    risk_against_coverage(best, ax, label="best order: all errors last")
     figure.savefig(path, dpi=80)
     show("aurc, best order", calibration.aurc(mc, y, uncertainty=wrong))
 
@@ -154,15 +135,9 @@ def auroc(path: Path) -> None:
     """The uncertainty of right and wrong labels and of foreign images, and what the areas say of it."""
     _, mc, foreign, y = predictions()
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    right = mc.labels == y
     for ax, measure in zip(axes, ("predictive_entropy", "mutual_information"), strict=True):
-        values = getattr(mc, measure)
-        cuts = np.linspace(0, float(torch.cat([values, getattr(foreign, measure)]).max()), 30)
-        groups = ((values[right], BLUE, "-", "right"), (values[~right], ORANGE, "--", "wrong"))
-        for group, color, line, name in (*groups, (getattr(foreign, measure), GREEN, ":", "noise images")):
-            ax.hist(group.numpy(), cuts, density=True, histtype="step", color=color, ls=line, lw=1.6, label=name)
-        ax.set(xlabel=f"{measure.replace('_', ' ')} (nats)", ylabel="density (1/nat)")
-        ax.legend(frameon=False)
+        values, noise, name = getattr(mc, measure), getattr(foreign, measure), measure.replace("_", " ")
+        right_against_wrong(values, mc.labels == y, ax, name=name, foreign=noise)
         show(f"auroc_of_error, {measure}", calibration.auroc_of_error(mc, y, uncertainty=measure))
         show(f"auroc_ood, {measure}", calibration.auroc_ood(mc, foreign, uncertainty=measure))
     figure.savefig(path, dpi=80)

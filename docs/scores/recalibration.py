@@ -20,13 +20,16 @@ from mcdrop.calibration import (
     Temperature,
     VarianceScaling,
     brier_score,
+    coverage_curve,
     error_rate,
     negative_log_likelihood,
 )
 from mcdrop.calibration.temperature import tempered
 from mcdrop.data import digits
+from mcdrop.plots.coverage import coverage_against_nominal
+from mcdrop.plots.palette import GREY, SERIES
 
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "0.55"
+BLUE, ORANGE, GREEN = (style.colour for style in SERIES[:3])
 
 
 def learnt_by_heart() -> tuple[mcdrop.Prediction, Tensor]:
@@ -113,20 +116,18 @@ def numbers(path: Path) -> None:
     axes[0].plot([0, 1], [0, 1], color=GREY, lw=1, ls="--")
     axes[0].set(xlabel="F(y) as predicted", ylabel="R: share of held-out targets", title="the map")
     levels = np.linspace(0.02, 0.98, 49)
-    for (name, prediction), color in zip(shown.items(), ("black", BLUE, GREEN), strict=True):
+    for name, prediction in shown.items():
+        coverage_against_nominal(coverage_curve(prediction, y[600:], widths=False), axes[1], label=name)
         reached = prediction.cdf(y[600:]).numpy()
-        axes[1].plot(levels, [(abs(2 * reached - 1) <= q).mean() for q in levels], color=color, label=name)
         error = np.mean([abs((reached <= q).mean() - q) for q in levels])
         print(f"{name}: mean distance of the share below the q-quantile from q: {error:.3f}")
-    axes[1].plot([0, 1], [0, 1], color=GREY, lw=1, ls="--")
-    axes[1].set(xlabel="coverage asked for", ylabel="share of test targets inside", title="central intervals")
-    axes[1].legend(fontsize=8)
+    axes[1].set(title="central intervals")
     grid = torch.linspace(-3, 3, 200)[:, None]
     at = mc(grid)
-    for prediction, color, name in ((at, "black", "as predicted"), (cdf(at), GREEN, "cdf recalibrated")):
+    for prediction, color, name in ((at, BLUE, "as predicted"), (cdf(at), GREEN, "cdf recalibrated")):
         lower, upper = prediction.interval(0.9)
         axes[2].fill_between(grid[:, 0], lower[:, 0], upper[:, 0], color=color, alpha=0.3, lw=0, label=name)
-    axes[2].plot(x[600:750], y[600:750], ".", color=ORANGE, ms=4, label="test targets")
+    axes[2].plot(x[600:750], y[600:750], ".", color="black", ms=3, label="test targets")
     axes[2].set(xlabel="x", ylabel="y", title="90 % intervals", ylim=(-1.4, 2.7))
     axes[2].legend(fontsize=8, loc="upper left")
     figure.savefig(path, dpi=80)

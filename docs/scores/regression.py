@@ -13,9 +13,13 @@ from torch import Tensor, nn
 
 import mcdrop
 from mcdrop import calibration
+from mcdrop.plots.coverage import coverage_against_nominal, pit_bars, width_against_nominal
+from mcdrop.plots.palette import SERIES
+from mcdrop.plots.regression import bands
+from mcdrop.plots.uncertainty import error_against_uncertainty
 from mcdrop.prediction import from_draws
 
-BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "0.55"
+BLUE, ORANGE = (style.colour for style in SERIES[:2])
 
 
 def noisy(rows: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -111,22 +115,14 @@ def intervals(path: Path) -> None:
     grid = torch.linspace(-2, 2, 200)[:, None]
     figure, axes = plt.subplots(1, 4, figsize=(14, 3.6), layout="constrained")
     for ax, (name, prediction) in zip(axes, predictions(grid).items(), strict=False):
-        lower, upper = prediction.interval(0.9)
-        ax.fill_between(grid[:, 0], lower[:, 0], upper[:, 0], color=BLUE if name == "one noise" else ORANGE, alpha=0.35)
-        ax.plot(x[:400, 0], y[:400, 0], "k.", ms=2)
+        bands(grid, prediction, ax, coverages=(0.9,), data=(x[:400], y[:400]))
         score = calibration.interval_score(both[name], y, coverage=0.9)
-        ax.set(xlabel="x", ylim=(-2.6, 2.6), title=f"{name}: interval score {score.value:.2f}")
-    axes[0].set_ylabel("y and the 90 % intervals")
-    for (name, prediction), color in zip(both.items(), (BLUE, ORANGE), strict=True):
+        ax.set(ylim=(-2.6, 2.6))
+        ax.set_title(f"{name}: interval score {score.value:.2f}", pad=24)  # above the legend
+    for name, prediction in both.items():
         curve = calibration.coverage_curve(prediction, y)
-        for ax, scores in zip(axes[2:], (curve.coverage, curve.width), strict=True):
-            errors = [2 * np.hypot(score.standard_error, score.mc_error) for score in scores]
-            values = [score.value for score in scores]
-            ax.errorbar(curve.levels, values, errors, color=color, marker="o", ms=3, lw=1, label=name)
-    axes[2].plot([0, 1], [0, 1], color="black", lw=1, ls="--")
-    axes[2].set(xlabel="coverage asked for", ylabel="share of targets inside", title="coverage (± 2 errors)")
-    axes[3].set(xlabel="coverage asked for", ylabel="mean width", title="width")
-    axes[2].legend(fontsize=8)
+        coverage_against_nominal(curve, axes[2], label=name)
+        width_against_nominal(curve, axes[3], label=name)
     figure.savefig(path, dpi=80)
     compare("coverage of 90 %", [calibration.interval_coverage(each, y, coverage=0.9) for each in both.values()])
     compare("interval score", [calibration.interval_score(each, y, coverage=0.9) for each in both.values()])
@@ -152,13 +148,12 @@ def pit(path: Path) -> None:
     figure, axes = plt.subplots(1, 5, figsize=(14, 3), layout="constrained", sharey=True)
     for ax, (name, (prediction, at)) in zip(axes, cases.items(), strict=True):
         histogram = calibration.pit_histogram(prediction, at)
-        values = [share.value for share in histogram.shares]
-        errors = [2 * np.hypot(share.standard_error, share.mc_error) for share in histogram.shares]
-        ax.bar(histogram.edges[:-1], values, 0.1, yerr=errors, align="edge", color=GREY, ec="white", error_kw={"lw": 1})
-        ax.axhline(0.1, color=ORANGE, lw=1.2, ls="--")
-        ax.set(xlabel="F(y)", title=name)
+        pit_bars(histogram, ax)
+        ax.set(xlabel="F(y)", ylabel="", title=name)
+        ax.get_legend().remove()
         print(f"quantile calibration error, {name}: {calibration.quantile_calibration_error(prediction, at)}")
     axes[0].set_ylabel("share of targets")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     figure.savefig(path, dpi=80)
 
 
@@ -168,10 +163,7 @@ def order(path: Path) -> None:
     both = predictions(x)
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
     for (name, prediction), color in zip(both.items(), (BLUE, ORANGE), strict=True):
-        binned = calibration.error_against_uncertainty(prediction, y)
-        predicted, errors = [score.value for score in binned.predicted], [score.value for score in binned.error]
-        two = [2 * np.hypot(score.standard_error, score.mc_error) for score in binned.error]
-        left.errorbar(predicted, errors, two, color=color, marker="o", ms=4, lw=1, label=name)
+        error_against_uncertainty(calibration.error_against_uncertainty(prediction, y), left, label=name)
         squares = (prediction.mean - y).square()[:, 0]
         ranked = squares[prediction.variance[:, 0].argsort()].cumsum(dim=0) / torch.arange(1, 2001)
         right.plot(np.arange(2000, 0, -1) / 2000, ranked.flip(0), color=color, label=name)
@@ -179,10 +171,7 @@ def order(path: Path) -> None:
         print(f"RMSE, {name}: {calibration.rmse(prediction, y)}")
     best = squares.sort().values.cumsum(dim=0) / torch.arange(1, 2001)
     right.plot(np.arange(2000, 0, -1) / 2000, best.flip(0), color="black", lw=1, ls=":", label="own noise, worst first")
-    left.plot([0.01, 0.5], [0.01, 0.5], color="black", lw=1, ls="--")
-    left.set(xscale="log", yscale="log", xlabel="mean predicted variance of a bin", ylabel="mean squared error")
     right.set(xlabel="share of rows left, the surest ones", ylabel="mean squared error of those")
-    left.legend(fontsize=8)
     right.legend(fontsize=8)
     figure.savefig(path, dpi=80)
     compare("sparsification error", [calibration.sparsification_error(each, y) for each in both.values()])

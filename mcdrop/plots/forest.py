@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from mcdrop.errors import InputError
-from mcdrop.plots.palette import BLACK, BLUE, GREEN, GREY, ORANGE, VERMILION
+from mcdrop.plots.palette import BLUE, GREEN, GREY, ORANGE, VERMILION, ink
 from mcdrop.training import Comparison
 
 
@@ -48,7 +48,7 @@ def loss_against_samples(comparison: Comparison, ax: Axes, *, quantity: Literal[
     if comparison.train is not None:
         lines += [("one tree", comparison.train, "one tree, train: what training sees", VERMILION, ":")]
         lines += [("forest", comparison.train, "forest, train", GREY, ":")]
-    lines += [("weight-scaled net", comparison.test, "weight-scaled net, test", BLACK, "-")]
+    lines += [("weight-scaled net", comparison.test, "weight-scaled net, test", ink(), "-")]
     if "members, averaged" in comparison.test:
         lines += [("members, averaged", comparison.test, "weight-scaled members, averaged, test", GREEN, "-")]
     for name, contenders, label, colour, style in lines:
@@ -58,5 +58,5 @@ def loss_against_samples(comparison: Comparison, ax: Axes, *, quantity: Literal[
     ax.minorticks_off()
     ax.set_xlabel("trees averaged, k")
     ax.set_ylabel("-log p(y), nats" if quantity == "loss" else comparison.error_name)
-    ax.legend()
+    ax.legend(frameon=False)
     return ax

@@ -5,10 +5,9 @@ from typing import Literal
 from matplotlib.axes import Axes
 
 from mcdrop.errors import InputError
-from mcdrop.plots.palette import BLACK, BLUE, GREY, ORANGE
+from mcdrop.plots.legends import legend_above
+from mcdrop.plots.palette import BLUE, GREY, ORANGE, ink
 from mcdrop.training import Sweep
-
-_COLOURS = {"one tree": ORANGE, "weight-scaled net": BLACK, "forest": BLUE}
 
 
 def loss_against_rate(sweep: Sweep, ax: Axes, *, quantity: Literal["loss", "error"] = "loss") -> Axes:
@@ -48,14 +47,14 @@ def loss_against_rate(sweep: Sweep, ax: Axes, *, quantity: Literal["loss", "erro
     points = sorted(sweep.points, key=lambda point: point.rate)
     rates = [point.rate for point in points]
     for part, line in (("test", "-"), ("train", "--")):
-        for name, colour in _COLOURS.items():
+        for name, colour in (("one tree", ORANGE), ("weight-scaled net", ink()), ("forest", BLUE)):
             measured = [getattr(point, f"{part}_{quantity}")[name] for point in points]
             values, errors = [each.value for each in measured], [each.total_error for each in measured]
-            ax.errorbar(
-                rates, values, errors, color=colour, linestyle=line, marker="o", capsize=3, label=f"{name}, {part}"
-            )
-    ax.axvline(sweep.best.rate, color=GREY, linestyle=":", label="lowest test loss, weight-scaled net")
+            label = f"{name}, test" if part == "test" else None
+            ax.errorbar(rates, values, errors, color=colour, linestyle=line, marker="o", capsize=3, label=label)
+    ax.plot([], [], color=GREY, linestyle="--", label="dashed: training")
+    ax.axvline(sweep.best.rate, color=GREY, linestyle=":", label="lowest")
     ax.set_xlabel("rate p")
     ax.set_ylabel("-log p(y), nats" if quantity == "loss" else sweep.error_name)
-    ax.legend()
+    legend_above(ax, columns=2)
     return ax

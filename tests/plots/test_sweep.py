@@ -34,14 +34,17 @@ def ax():
 @pytest.mark.parametrize("quantity", ["loss", "error"])
 def test_what_is_drawn_are_the_numbers_of_the_sweep_in_the_order_of_rates(found, ax, quantity) -> None:
     assert loss_against_rate(found, ax, quantity=quantity) is ax
-    lines = {container.get_label(): container[0] for container in ax.containers}
-    assert len(lines) == 6
+    names = ("one tree", "weight-scaled net", "forest")
+    lines = iter([container[0] for container in ax.containers])
     for part in ("test", "train"):
-        for name in ("one tree", "weight-scaled net", "forest"):
-            line = lines[f"{name}, {part}"]
+        for name in names:
+            line = next(lines)
+            assert line.get_linestyle() == {"test": "-", "train": "--"}[part]
             expected = [getattr(found.points[place], f"{part}_{quantity}")[name].value for place in (1, 0)]
             assert line.get_xdata().tolist() == [0.0, 0.5]
             assert line.get_ydata().tolist() == pytest.approx(expected)
+    labels = ax.get_legend_handles_labels()[1]
+    assert sorted(labels) == sorted([*(f"{name}, test" for name in names), "dashed: training", "lowest"])
     assert ax.get_ylabel() == {"loss": "-log p(y), nats", "error": "error rate"}[quantity]
 
 
