@@ -56,7 +56,7 @@ def _z_scores(differences: np.ndarray) -> np.ndarray:
 
 
 def test_there_are_examples() -> None:
-    assert [path.stem[:2] for path in EXAMPLES[:7]] == ["01", "02", "03", "04", "05", "06", "07"]
+    assert [path.stem[:2] for path in EXAMPLES[:9]] == ["01", "02", "03", "04", "05", "06", "07", "08", "09"]
 
 
 @pytest.mark.parametrize("name", [path.stem for path in EXAMPLES])
@@ -181,3 +181,80 @@ def test_07_trees_lose_against_the_forest_and_the_whole_net_stands_for_it(run, n
     assert abs(numbers["test"]["weight-scaled net"]["error"] - 0.137) < 0.007
     assert abs(numbers["test"]["forest"]["error"] - numbers["test"]["weight-scaled net"]["error"]) < 0.003
     assert len(numbers["answers"]) == 3
+
+
+LAWS = ("Bernoulli", "Gaussian", "Concrete", "Spatial", "DropBlock", "DropPath", "Masksembles", "DropConnect")
+
+
+def _tables_of_the_page() -> list[list[str]]:
+    """The lines of the tables in docs/laws.md: of example 08 and of example 09."""
+    return [
+        part.split("```")[0].splitlines() for part in (ROOT / "docs" / "laws.md").read_text().split("```text\n")[1:]
+    ]
+
+
+def _means_and_errors(text: str) -> np.ndarray:
+    return np.array(text.replace("+-", " ").split(), dtype=float).reshape(-1, 2)
+
+
+def _agree(values: np.ndarray, shown: np.ndarray) -> bool:
+    """Whether values (net, score) agree with means and errors: another machine trains other nets of the same kind."""
+    mean, error = values.mean(0), values.std(0, ddof=1) / np.sqrt(len(values))
+    return bool((abs(mean - shown[:, 0]) <= 4 * np.hypot(error, shown[:, 1]) + 1e-3).all())
+
+
+@pytest.mark.parametrize("name", _named("08_laws"))
+def test_08_noise_of_half_the_values_makes_a_forest_doubt_too_much_and_see_what_is_foreign(run, name: str) -> None:
+    numbers = {
+        law: np.array(values)[:, :4] for law, values in _numbers(run, name).items()
+    }  # (net, score), without cost
+    nll, ece, auroc = 1, 2, 3
+    for law in ("Bernoulli", "Gaussian", "DropBlock", "DropConnect"):
+        assert _z_scores((numbers[law] - numbers["none"])[:, ece]) > 3
+    several = np.mean([numbers[law] for law in ("Bernoulli", "Gaussian", "Concrete", "DropConnect")], axis=0)
+    assert _z_scores((several - numbers["none"])[:, auroc]) > 2
+    assert _z_scores((numbers["DropPath"] - numbers["none"])[:, auroc]) < -2
+    assert _z_scores((numbers["Concrete"] - numbers["Bernoulli"])[:, nll]) < -2
+    assert _z_scores((numbers["Recurrent"] - numbers["none, LSTM"])[:, ece]) > 5
+
+
+@pytest.mark.parametrize("name", _named("08_laws"))
+def test_08_the_page_shows_what_the_script_prints(run, name: str) -> None:
+    shown = {line[:12].strip(): _means_and_errors(line[12:]) for line in _tables_of_the_page()[0][1:]}
+    assert list(shown) == ["none", *LAWS, "none, LSTM", "Recurrent"]
+    assert all(_agree(np.array(values)[:, :4], shown[law][:4]) for law, values in _numbers(run, name).items())
+
+
+@pytest.mark.parametrize("name", _named("09_what_if"))
+def test_09_noise_that_was_not_trained_with_helps_a_little_if_it_is_little(run, name: str) -> None:
+    numbers = {law: {p: np.array(v) for p, v in rates.items()} for law, rates in _numbers(run, name).items()}
+    nll, ece, auroc = range(3)  # changes (net, score)
+    assert _z_scores(numbers["Bernoulli"]["0.05"][:, nll]) < -1.5
+    for law in ("Bernoulli", "Gaussian", "Spatial", "DropBlock", "Masksembles"):
+        assert _z_scores(numbers[law]["0.7"][:, nll]) > 4
+        assert _z_scores(numbers[law]["0.7"][:, ece]) > 3
+        assert all(_z_scores(changes[:, auroc]) < -2 for changes in numbers[law].values())
+    untrained, trained = (numbers[law]["0.4"] for law in ("Bernoulli", "trained at .5"))
+    assert _z_scores((untrained - trained)[:, nll]) > 4
+
+
+@pytest.mark.parametrize("name", _named("09_what_if"))
+def test_09_the_page_shows_what_the_script_prints(run, name: str) -> None:
+    shown: dict[str, dict[str, np.ndarray]] = {}
+    for line in _tables_of_the_page()[1][1:]:
+        law, text = line.split("p = ")
+        shown.setdefault(law.strip(), {})[text.split()[0]] = _means_and_errors(text.split(maxsplit=1)[1])
+    numbers = _numbers(run, name)
+    assert {law: list(rates) for law, rates in shown.items()} == {law: list(rates) for law, rates in numbers.items()}
+    assert all(_agree(np.array(v), shown[law][p]) for law, rates in numbers.items() for p, v in rates.items())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "more"), [("08_laws", ["--only", "DropBlock"]), ("09_what_if", [])])
+def test_quick_runs_of_the_studies(tmp_path: Path, name: str, more: list[str]) -> None:
+    environment = {**os.environ, "MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-W", "error", ROOT / "examples" / f"{name}.py", "--quick", "--out", tmp_path, *more]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    numbers = json.loads((tmp_path / f"{name}.json").read_text())
+    assert list(numbers) == ["DropBlock"] if more else len(numbers) == 7
