@@ -115,20 +115,24 @@ def chain_of(
     """
     if len(args) != 1 or kwargs or not _is_plain(args[0]) or _is_watched():
         return []
-    tensors = [*model.parameters(), *(buffer for buffer in model.buffers() if buffer.is_floating_point())]
-    if any(type(t) not in (Tensor, nn.Parameter) or t.dtype != args[0].dtype for t in tensors):
-        return []
-    if any(t.device.type != "cpu" for t in (args[0], *tensors)):
-        return []
     leaves = list(_leaves(model))
-    steps = (
-        _steps(leaves, args[0].ndim, discovery, used_probability) if all(leaf is not None for leaf in leaves) else None
-    )
-    return _joined(steps) if steps else []
+    if any(leaf is None or not _holds_plain(leaf, args[0].dtype) for leaf in leaves):
+        return []
+    steps = _steps(leaves, args[0].ndim, discovery, used_probability)
+    return _joined(steps) if steps and any(isinstance(step, Drop) for step in steps) else []
 
 
 def _is_plain(x: Any) -> bool:
-    return type(x) is Tensor and x.layout is torch.strided and x.dtype in (torch.float32, torch.float64)
+    on_processor = type(x) is Tensor and x.device.type == "cpu"
+    return on_processor and x.layout is torch.strided and x.dtype in (torch.float32, torch.float64)
+
+
+def _holds_plain(leaf: nn.Module, dtype: torch.dtype) -> bool:
+    """Whether the layer's weights are ordinary tensors of that type, on the processor."""
+    held = [tensor for tensor in (*leaf._parameters.values(), *leaf._buffers.values()) if tensor is not None]
+    if any(type(tensor) not in (Tensor, nn.Parameter) or tensor.device.type != "cpu" for tensor in held):
+        return False
+    return all(tensor.dtype == dtype for tensor in held if tensor.is_floating_point())
 
 
 def _is_watched() -> bool:

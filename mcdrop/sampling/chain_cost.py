@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from mcdrop.sampling.chain import Drop, Elementwise, Flatten, Multiply, Normalise, Pool, Step, Whole
+from mcdrop.sampling.chain import Affine, Drop, Elementwise, Flatten, Multiply, Normalise, Pool, Step, Whole
 
 MULTIPLY_ADD = 5e-12
 """Seconds for one multiplication and addition of a large product."""
@@ -73,19 +73,24 @@ def units_of(steps: Sequence[Step], unit: Sequence[int]) -> list[tuple[int, ...]
         if isinstance(step, Flatten):
             units.append((math.prod(units[-1]),))
         elif isinstance(step, Multiply | Pool):
-            units.append(_after(step.layer if isinstance(step, Multiply) else step.module, units[-1]))
+            units.append(_multiplied(step.layer, units[-1]) if isinstance(step, Multiply) else _pooled(step, units[-1]))
         else:
             units.append(units[-1])
     return units
 
 
-def _after(module: nn.Module, unit: tuple[int, ...]) -> tuple[int, ...]:
-    if isinstance(module, nn.Linear):
-        return (module.out_features,)
-    with torch.no_grad():
-        state = {name: torch.empty(tensor.shape, device="meta") for name, tensor in module.named_parameters()}
-        row = torch.empty((1, *unit), device="meta")
-        return tuple(torch.func.functional_call(module, state, row).shape[1:])
+def _multiplied(layer: Affine, unit: tuple[int, ...]) -> tuple[int, ...]:
+    if isinstance(layer, nn.Linear):
+        return (layer.out_features,)
+    if layer.padding == "same":
+        return (layer.out_channels, *unit[1:])
+    paddings = (0,) * (len(unit) - 1) if isinstance(layer.padding, str) else layer.padding  # "valid"
+    sizes = zip(unit[1:], paddings, layer.dilation, layer.kernel_size, layer.stride, strict=True)
+    return (layer.out_channels, *((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, p, d, k, s in sizes))
+
+
+def _pooled(step: Pool, unit: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(step.module(torch.empty((1, *unit), device="meta")).shape[1:])
 
 
 def cost_of(steps: Sequence[Step], units: Sequence[tuple[int, ...]], rows: int) -> Cost:

@@ -237,7 +237,8 @@ class _Draw:
         if self._index is not None and not self._is_masked:  # the weights before it computed what it keeps
             self._scale, self._is_masked = step.scale, True
             return
-        self._settle()
+        if self._is_masked or not step.channels:
+            self._settle()
         if step.channels:
             self._keep, self._scale, self._is_masked = self._keep_of(step, (self._width,)), step.scale, True
         else:

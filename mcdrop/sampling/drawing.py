@@ -25,7 +25,7 @@ from mcdrop.sampling.output import whole
 from mcdrop.sampling.passes import StochasticPass, run_loop, run_vectorised, stacked
 from mcdrop.sampling.plan import NEAR
 from mcdrop.sampling.remembered import Remembered
-from mcdrop.sites import close, first_rows, preserved_randomness
+from mcdrop.sites import close, devices_of, first_rows, preserved_randomness
 from mcdrop.tree import map_tensors, tensors
 from mcdrop.types import Tree
 
@@ -71,7 +71,7 @@ class Drawing:
         self.total, self.drawn = settings.num_samples, 0
         until = settings.until
         self._looks = [self.total] if until is None else until.looks(settings.design.block_size)
-        self._devices = {tensor.device for tensor in (*tensors((args, kwargs)), *model.parameters())}
+        self._devices = devices_of(model, (args, kwargs))
         self._rows, self._first_row = settings.rows((args, kwargs)), first_row
         self._prepare()
 
@@ -83,9 +83,6 @@ class Drawing:
         self._masks = Remembered(Dropout(settings.seed, settings.design, None if self.shared else self._first_row))
         self._run = self._passes(model, args, kwargs)
         self._chain = self._as_chain(model, args, kwargs)
-        self._on_few = self._run
-        if self._rows > FEW and settings.batch_dim is not None:
-            self._on_few = self._passes(model, *first_rows((args, kwargs), settings.batch_dim, FEW))
 
     def _passes(self, model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> StochasticPass:
         return StochasticPass(
@@ -196,7 +193,7 @@ class Drawing:
             assert self._chain is not None
             planned = self._chain.chunk
         else:
-            on_processor = all(device.type == "cpu" for device in self._devices)
+            on_processor = all(tensor.device.type == "cpu" for tensor in tensors(self._inputs[1:]))
             planned = self._known.at_once(self._settings.plan, self._rows, NEAR if on_processor else None)
         return planned if self._known.most is None else min(planned, self._known.most)
 
@@ -267,13 +264,20 @@ class Drawing:
     def _few_agree(self, chunk: Tree, start: int) -> bool:
         """Whether the loop gives the same for the first rows. If not, that proves nothing: they may need the others."""
         try:
-            few = run_loop(self._on_few, start, start + 1)
+            few = run_loop(self._on_few(), start, start + 1)
         except Exception:
             return False
         many, single = tensors(chunk), tensors(few)
         if len(many) != len(single) or any(a.ndim != b.ndim for a, b in zip(many, single, strict=True)):
             return False
         return _agree(map_tensors(_cut, chunk, few), few)
+
+    def _on_few(self) -> StochasticPass:
+        """The passes on the first rows only, where there are more."""
+        model, args, kwargs = self._inputs
+        if self._rows <= FEW or self._settings.batch_dim is None:
+            return self._run
+        return self._passes(model, *first_rows((args, kwargs), self._settings.batch_dim, FEW))
 
     def _seeded(self, draw: int) -> Tree:
         """One draw with the global generators seeded for it."""

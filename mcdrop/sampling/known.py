@@ -89,7 +89,8 @@ def establish(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], s
         with suppress(Exception):
             known = found(model, few_args, few_kwargs, settings, FEW, settings.batch_dim)
             known.readers = known.discovery.readers
-            return known
+            if not known.discovery.rows_may_be_ragged:  # others may be longer than these few
+                return known
     return found(model, args, kwargs, settings, rows, settings.batch_dim)
 
 

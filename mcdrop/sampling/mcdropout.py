@@ -235,7 +235,7 @@ class MCDropout(Predictor):
         """The passes of one network, with what is established about it for this kind of input."""
         key = (model_fingerprint(model), input_kind((args, kwargs), settings.batch_dim, settings.rows((args, kwargs))))
         known = self._known.get(key)
-        if known is None:
+        if known is None or (known.rows > 1 and known.discovery.rows_may_be_ragged):
             known = establish(model, args, kwargs, settings)
             self._known[key] = known
             while len(self._known) > _CACHE_SIZE * self._num_models:

@@ -158,7 +158,7 @@ class SubNetwork:
         sites, batch_dim = self._options
         rows = 1 if batch_dim is None else count_rows((args, kwargs), batch_dim)
         key = (model_fingerprint(self.model), input_kind((args, kwargs), batch_dim, rows))
-        if key not in self._known:
+        if key not in self._known or self._known[key].rows_may_be_ragged:
             self._known = {key: discovered(self.model, args, kwargs, sites, batch_dim)}
         discovery = self._known[key]
         if isinstance(self.mask, Mask):

@@ -9,6 +9,7 @@ from mcdrop.sites.drawn import RandomCall as RandomCall
 from mcdrop.sites.insertion import insert as insert
 from mcdrop.sites.intercept import Interception as Interception
 from mcdrop.sites.operations import Call as Call
+from mcdrop.sites.randomness import devices_of as devices_of
 from mcdrop.sites.randomness import preserved_randomness as preserved_randomness
 from mcdrop.sites.rows import RowAxis as RowAxis
 from mcdrop.sites.rows import close as close

@@ -70,8 +70,11 @@ def attend(
         scores = scores.masked_fill(~attn_mask, -math.inf)
     elif attn_mask is not None:
         scores = scores + attn_mask
-    nothing = (scores == -math.inf).all(dim=-1, keepdim=True)
-    weights = scores.masked_fill(nothing, 0.0).softmax(dim=-1).masked_fill(nothing, 0.0)
+    if attn_mask is None or is_causal:
+        weights = scores.softmax(dim=-1)
+    else:  # a row of which everything is masked attends to nothing
+        nothing = (scores == -math.inf).all(dim=-1, keepdim=True)
+        weights = scores.masked_fill(nothing, 0.0).softmax(dim=-1).masked_fill(nothing, 0.0)
     call = Call("scaled_dot_product_attention", weights, dropout_p, True, False, False, False)
     return masked(call) @ value
 

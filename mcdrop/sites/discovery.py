@@ -7,7 +7,7 @@ make it something that stays off; both at once, or a random operation that is no
 are said so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,17 +15,17 @@ from torch import nn
 
 from mcdrop.errors import InputError, RowAxisError, UncontrolledSiteError
 from mcdrop.sites.containers import is_graph, traced
+from mcdrop.sites.drawn import TINY
 from mcdrop.sites.host import HostNumbers, fullest_seed, host_numbers
 from mcdrop.sites.intercept import Place
 from mcdrop.sites.observe import Draw, Observation, Seen, observe, trial
 from mcdrop.sites.randomness import GlobalRandomness, devices_of, preserved_randomness
-from mcdrop.sites.rows import Profile, count_rows, orders, output_rows, picked_rows, row_axis
+from mcdrop.sites.rows import Profile, close, count_rows, orders, output_rows, picked_rows, row_axis
 from mcdrop.sites.select import Named, Sites
 from mcdrop.sites.site import HOST_OPERATIONS, Discovery, Site, Uncontrolled
 from mcdrop.sites.switch import Reader, is_dropout_layer
 from mcdrop.sites.uses import COIN
-
-_TINY = 1e-9
+from mcdrop.tree import tensors
 
 
 def discover(
@@ -141,7 +141,7 @@ class _Search:
         names = frozenset(seen.name for seen in self.base.seen if seen.is_unused)
         if not names:
             return names
-        low, high = (trial(*self.inputs, quantile=quantile) for quantile in (_TINY, 1 - _TINY))
+        low, high = (trial(*self.inputs, quantile=quantile) for quantile in (TINY, 1 - TINY))
         return names if high.same_output(low) else frozenset()
 
     def try_reader(self, reader: Reader) -> None:
@@ -205,7 +205,7 @@ class _Search:
         """Whether numbers that the host program decides by make modules run or not (LayerDrop), and nothing else."""
         if seen.uses != {COIN}:
             return False
-        low, high = (trial(*self.inputs, on, quantile=quantile).ran for quantile in (_TINY, 1 - _TINY))
+        low, high = (trial(*self.inputs, on, quantile=quantile).ran for quantile in (TINY, 1 - TINY))
         return low < high or high < low
 
     def described(self) -> list[Site]:
@@ -356,4 +356,21 @@ def _with_rows(search: _Search, found: list[Site], batch_dim: int) -> tuple[list
         else site
         for site in found
     ]
+    drawn = {site.name: site.row for site in placed if site.p is None and site.row is not None}
+    if drawn and axis is not None and rows > 1:
+        apart = trial(model, more_args, more_kwargs, search.on, host_seed=search.host_seed, rows_at=drawn)
+        _check_rows_apart(more, apart, axis, drawn)
     return placed, axis
+
+
+def _check_rows_apart(before: Observation, after: Observation, axis: int, drawn: Iterable[str]) -> None:
+    """That other numbers for all rows but the first leave one as it was, wherever the model may have put it."""
+    if after.error is not None or after.structure != before.structure:
+        return  # extreme numbers are too much for some models, which proves nothing
+    pairs = zip(tensors(before.output)[0].unbind(axis), tensors(after.output)[0].unbind(axis), strict=True)
+    if not any(close(new, old) for old, new in pairs):
+        raise RowAxisError(
+            f"The masks of the rows influence each other: what is drawn at {', '.join(drawn)} for other rows changed "
+            "the first one too (DropBlock scaled by the mean over the batch, say), so that one mask for all is another "
+            "law. Pass shared_masks=False for masks as in training, or batch_dim=None where the whole input is one row."
+        )

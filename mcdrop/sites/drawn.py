@@ -3,12 +3,16 @@
 Each call of PyTorch's random functions is read as one record, so that its numbers can come from somewhere else.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+
+TINY = 1e-9
+"""A quantile as good as 0."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,12 @@ class RandomCall:
     def quantile(self, u: float) -> Tensor:
         """The number u in this call's shape, as `value` takes it."""
         return torch.full(self.shape, u, dtype=torch.float64, device=self.device)
+
+    def extremes(self) -> Tensor:
+        """The smallest and the largest numbers of the law in turn, in this call's shape."""
+        count = math.prod(self.shape)
+        turns = torch.arange(count, dtype=torch.float64, device=self.device).remainder(2)
+        return self.value(turns.mul(1 - 2 * TINY).add(TINY).view(self.shape))
 
     def mean(self) -> Tensor:
         """The expectation, in this call's shape: what a pass without noise uses."""

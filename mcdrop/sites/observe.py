@@ -4,9 +4,9 @@ The pass runs with dropout operations replaced by the identity and random number
 deterministic unless something else draws, which is noticed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from mcdrop.sites.intercept import Interception, Place, place_of
 from mcdrop.sites.operations import Call
 from mcdrop.sites.ragged import is_sized_by_values
 from mcdrop.sites.randomness import GlobalRandomness, devices_of, preserved_randomness
-from mcdrop.sites.rows import Profile
+from mcdrop.sites.rows import Profile, RowAxis
 from mcdrop.sites.shadow import Shadow
 from mcdrop.sites.switch import Reader, Switch
 from mcdrop.sites.uses import FACTOR, NOISE, REPLACEMENT, Uses
@@ -197,6 +197,7 @@ def trial(
     quantile: float | None = None,
     host_seed: int = 0,
     held: Sequence[Tensor] | None = None,
+    rows_at: Mapping[str, RowAxis] = MappingProxyType({}),
 ) -> Observation:
     """Runs the model's skeleton once, noting which modules run and not which operations draw.
 
@@ -208,10 +209,12 @@ def trial(
         quantile: Random numbers are this quantile of their law; None: their mean.
         host_seed: Seed of Python's and NumPy's generators for the pass.
         held: The `host_tensors` of another pass, to be used in place of what this one makes.
+        rows_at: Where the rows lie at draws, by name, of which all rows but the first get extreme numbers.
     """
     with torch.no_grad(), preserved_randomness(devices_of(model, (args, kwargs))) as given:
         given.reseed_host(host_seed)
-        return _Watcher(model, on, quantile=quantile, note_modules=True, held=held).run(args, kwargs)
+        watcher = _Watcher(model, on, quantile=quantile, note_modules=True, held=held, rows_at=rows_at)
+        return watcher.run(args, kwargs)
 
 
 class _Watcher:
@@ -224,6 +227,7 @@ class _Watcher:
         rows: Of the inputs.
         note_modules: Whether the modules that run are noted.
         held: Tensors used in place of those made of the host program's numbers.
+        rows_at: See `trial`.
         watched: Devices whose generators are looked at after each operation; None to leave that out.
     """
 
@@ -236,6 +240,7 @@ class _Watcher:
         rows: int = 1,
         note_modules: bool = False,
         held: Sequence[Tensor] | None = None,
+        rows_at: Mapping[str, RowAxis] = MappingProxyType({}),
         watched: set[torch.device] | None = None,
     ) -> None:
         self._switch = Switch(on)
@@ -244,6 +249,7 @@ class _Watcher:
         self._rows = rows
         self._note_modules = note_modules
         self._held = held
+        self._rows_at = rows_at
         self._host_tensors: list[Tensor] = []
         self._watched = watched
         self._before = GlobalRandomness(watched) if watched is not None else None
@@ -297,6 +303,8 @@ class _Watcher:
         place, profile = place_of(self._shadow, frame, source=True), Profile(call.shape)
         self._seen.append(Seen(name, place, call.operation, call.law_in_words, None, True, call.shape, profile))
         numbers = call.mean() if self._quantile is None else call.value(call.quantile(self._quantile))
+        if name in self._rows_at:
+            numbers = torch.where(self._rows_at[name].is_first(call.shape, call.device), numbers, call.extremes())
         # What is drawn in place lives on in the target.
         self._uses.drawn(name, numbers if call.target is None else call.target, call.law == "Bernoulli")
         return numbers

@@ -80,13 +80,12 @@ class Call:
         """
         # Products in at least float32: 1 / (1 - p) rounded to bfloat16 would scale by .2 % too much or too little.
         compute = torch.promote_types(input.dtype, torch.float32)
-        factor = keep.to(compute)
-        if not self.keeps_moments:
-            if p < 1:
-                factor = factor * (1 / (1 - p))
-            return (input * factor).to(input.dtype)
+        if not self.keeps_moments:  # a number as a tensor, so that the product with booleans is of its type at once
+            inverse = torch.tensor(1 / (1 - p) if p < 1 else 1.0, dtype=compute)
+            return (input * (keep * inverse)).to(input.dtype)
         if p == 1:
             return input * 0
+        factor = keep.to(compute)
         scale = 1 / sqrt((_ALPHA**2 * p + 1) * (1 - p))
         shift = (factor - 1) * (_ALPHA * scale) + _ALPHA * scale * p
         return (input * (factor * scale) + shift).to(input.dtype)

@@ -138,7 +138,7 @@ class _Layer(torch.autograd.Function):
         axes = [layers.batch_axis, *[1] * num_states]
         dims = in_dims[2:]
         if any(dim is not None for dim in dims[len(axes) :]):
-            raise RuntimeError("a recurrent layer's weights depend on the mask, which cannot be folded into a batch")
+            return _one_by_one(info.batch_size, dims, layers, num_states, tensors)
         folded = [
             _fold(tensor, dim, axis, info.batch_size) for tensor, dim, axis in zip(tensors, dims, axes, strict=False)
         ]
@@ -148,6 +148,22 @@ class _Layer(torch.autograd.Function):
             output.unflatten(axis, (-1, info.batch_size)) for output, axis in zip(outputs, axes, strict=True)
         )
         return unfolded, tuple(axis + 1 for axis in axes)
+
+
+def _one_by_one(
+    samples: int, dims: Sequence[int | None], layers: Layers, num_states: int, tensors: Sequence[Tensor]
+) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    """One run for each sample: weights that depend on the mask (DropConnect) cannot be folded into a batch."""
+    runs = [
+        _Layer.apply(
+            layers,
+            num_states,
+            *(tensor if dim is None else tensor.select(dim, sample) for tensor, dim in zip(tensors, dims, strict=True)),
+        )
+        for sample in range(samples)
+    ]
+    outputs = tuple(torch.stack(parts) for parts in zip(*runs, strict=True))
+    return outputs, tuple(0 for _ in outputs)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,9 @@ from mcdrop.errors import InputError, RowAxisError
 from mcdrop.tree import describe, map_tensors, tensors
 from mcdrop.types import Tree
 
+_IN_ROWS = frozenset({torch.strided, torch.sparse_coo, torch.sparse_csr, torch.sparse_csc})
+"""Layouts of tensors whose rows can be picked."""
+
 
 @dataclass(frozen=True)
 class RowAxis:
@@ -59,6 +62,18 @@ class RowAxis:
         sizes[place] = rows
         # A copy, because what is drawn may be written to.
         return self.fold(unit.expand(sizes).clone())
+
+    def is_first(self, shape: Sequence[int], device: torch.device) -> Tensor:
+        """Which places of a tensor of `shape` are the first row's; it broadcasts against that tensor.
+
+        Example:
+            >>> RowAxis(axis=0, outer=1, inner=2).is_first((4, 3), torch.device("cpu")).flatten().tolist()
+            [True, True, False, False]
+        """
+        sizes = [1] * len(shape)
+        sizes[self.axis] = shape[self.axis]
+        places = torch.arange(shape[self.axis], device=device).view(sizes)
+        return places // self.inner % (shape[self.axis] // (self.outer * self.inner)) == 0
 
     def __str__(self) -> str:
         if not self.is_folded:
@@ -103,6 +118,13 @@ def _weights(count: int, like: Tensor) -> Tensor:
 def count_rows(inputs: Tree, batch_dim: int) -> int:
     """The number of rows: the size of the first tensor along `batch_dim`."""
     found = tensors(inputs)
+    for tensor in found:
+        if tensor.is_nested or tensor.layout not in _IN_ROWS:
+            what = "nested" if tensor.is_nested else str(tensor.layout).removeprefix("torch.")
+            raise InputError(
+                f"A {what} tensor was given, whose rows cannot be taken apart. Pass batch_dim=None where the whole "
+                "input is one row, or a tensor that is strided or sparse in COO, CSR or CSC layout."
+            )
     if not found:
         raise InputError(f"The input is a {describe(inputs)}; expected at least one tensor.")
     if not -found[0].ndim <= batch_dim < found[0].ndim:
@@ -135,7 +157,11 @@ def picked_rows(inputs: Tree, batch_dim: int, order: Sequence[int]) -> Tree:
 
 
 def _picked(tensor: Tensor, axis: int, order: Sequence[int]) -> Tensor:
-    return tensor.index_select(axis, torch.tensor(order, device=tensor.device))
+    index = torch.tensor(order, device=tensor.device)
+    if tensor.layout == torch.strided:
+        return tensor.index_select(axis, index)
+    picked = tensor.to_sparse_coo().index_select(axis, index).coalesce()  # compressed ones have no such operation
+    return picked if tensor.layout == torch.sparse_coo else picked.to_sparse(layout=tensor.layout)
 
 
 def first_rows(inputs: Tree, batch_dim: int, count: int) -> Tree:
@@ -146,7 +172,13 @@ def first_rows(inputs: Tree, batch_dim: int, count: int) -> Tree:
         (tensor([0., 1.]), tensor([[1., 0., 0., 0.],
                 [0., 1., 0., 0.]]))
     """
-    return _on_rows(lambda tensor: tensor.narrow(batch_dim, 0, count), inputs, batch_dim)
+
+    def first(tensor: Tensor) -> Tensor:
+        if tensor.layout == torch.strided:  # a view, where sparse ones take a copy
+            return tensor.narrow(batch_dim, 0, count)
+        return _picked(tensor, batch_dim, range(count))
+
+    return _on_rows(first, inputs, batch_dim)
 
 
 def _on_rows(change: Callable[[Tensor], Tensor], inputs: Tree, batch_dim: int) -> Tree:
@@ -211,6 +243,8 @@ def _cannot_tell(name: str, reason: str) -> str:
 
 def close(first: Tensor, second: Tensor) -> bool:
     """Equal up to what another batch size changes: the square root of the precision, relative to the largest value."""
+    if first.layout != torch.strided or second.layout != torch.strided:
+        return first.layout == second.layout and close(first.to_dense(), second.to_dense())
     equal = torch.equal(first, second)
     if equal or not first.is_floating_point():
         return equal

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 import mcdrop
-from tests.benchmarks.passes import convnet, encoder, mlp
+from tests.benchmarks.speed_work import convnet, encoder, mlp
 
 
 class Tagger(nn.Module):

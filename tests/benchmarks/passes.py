@@ -1,102 +1,145 @@
-"""How long T stochastic passes take: the naive loop, the batch repeated T times, and mcdrop, in turn in one process.
+"""How long T stochastic passes take, how precise their mean is for it, and what memory they need; mcdrop and others.
 
-    python tests/benchmarks/passes.py [--rounds 5] [--threads 2]
+    python -m tests.benchmarks.passes [--rounds 5] [--threads 2] [--only TEXT] [--out docs/benchmarks]
 
-Ratios are to the naive loop (dropout modules in training mode, one pass after the other, outputs stacked); medians of
-rounds, with their spread. `spread` is the mean standard deviation of the output, so that a fast wrong answer shows.
+Everything runs in turn in one process, but for the peaks of memory. Prints tables in Markdown, writes them between
+their markers on the page beside the folder `--out` (docs/benchmarks.md), and what was measured as JSON and pictures
+into it. `--only` measures what has this text in its name ("speed: CNN", "precision", "memory", "scaling: rows"), and
+writes nothing.
 """
 
 import argparse
-import statistics
-import time
+import json
+import re
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from matplotlib.figure import Figure
 
-import mcdrop
-
-
-def mlp(width: int, p: float) -> nn.Module:
-    return nn.Sequential(
-        nn.Linear(784, width), nn.ReLU(), nn.Dropout(p),
-        nn.Linear(width, width), nn.ReLU(), nn.Dropout(p), nn.Linear(width, 10),
-    )  # fmt: skip
+from tests.benchmarks import memory, passes_pictures, passes_tables, precision, scaling
+from tests.benchmarks.machine import Prices, described, prices
+from tests.benchmarks.speed import Race, race
+from tests.benchmarks.speed_contenders import OTHERS
+from tests.benchmarks.speed_work import WORK
 
 
-def convnet() -> nn.Module:
-    blocks = [
-        layer
-        for place in range(4)
-        for layer in (nn.Conv2d(16 if place else 3, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.Dropout2d(0.2))
+@dataclass
+class Measured:
+    """What the command found."""
+
+    machine: str
+    rounds: int
+    prices: Prices
+    races: list[Race] = field(default_factory=list)
+    precisions: list[precision.Precision] = field(default_factory=list)
+    growths: list[memory.Growth] = field(default_factory=list)
+    costs: dict[str, list[scaling.Cost]] = field(default_factory=dict)
+
+    def tables(self) -> dict[str, str]:
+        """Markdown of what was measured, by the name of its place on the page."""
+        found = {
+            "speed": self.races and passes_tables.floors(self.races, self.prices),
+            "everybody": self.races and passes_tables.everybody(self.races),
+            "precision": self.precisions and passes_tables.precisions(self.precisions),
+            "memory": self.growths and passes_tables.growths(self.growths),
+            "scaling": self.costs and passes_tables.costs(self.costs),
+        }
+        footer = f"{self.machine}; medians of {self.rounds} rounds."
+        return {name: f"{text}\n\n{footer}" for name, text in found.items() if text}
+
+    def pictures(self) -> dict[str, tuple[str, Figure]]:
+        """What each shows, and the picture, by the name of the table that it stands below."""
+        return {
+            "speed": ("How many times as fast mcdrop is, with the floors", passes_pictures.speeds(self.races)),
+            "precision": (
+                "Root mean squared error against time, by design",
+                passes_pictures.errors_against_time(self.precisions),
+            ),
+            "scaling": (
+                "Milliseconds against passes, rows, width and depth, with the limits",
+                passes_pictures.costs(self.costs),
+            ),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, ready for JSON."""
+        return {
+            "machine": self.machine,
+            "rounds": self.rounds,
+            "prices": vars(self.prices),
+            "speed": [each.to_dict() for each in self.races],
+            "precision": [each.to_dict() for each in self.precisions],
+            "memory": [each.to_dict() for each in self.growths],
+            "scaling": {sweep: [each.to_dict() for each in costs] for sweep, costs in self.costs.items()},
+        }
+
+
+def measure(rounds: int, threads: int, wanted: Callable[[str], bool] = lambda name: True) -> Measured:
+    """Measures what is wanted, by its name."""
+    torch.set_num_threads(threads)
+    found = Measured(described(), rounds, prices())
+    found.races = [race(work, rounds) for work in WORK if wanted(f"speed: {work.name}")]
+    if wanted("precision"):
+        found.precisions = [precision.measure(problem, rounds) for problem in precision.problems()]
+    found.growths = [
+        memory.growth(who, work, threads) for who, work in memory.MEASURED if wanted(f"memory: {who}, {work}")
     ]
-    return nn.Sequential(*blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10))
+    found.costs = {
+        sweep: [scaling.cost(size, found.prices, rounds) for size in scaling.sizes(sweep)]
+        for sweep in scaling.SWEEPS
+        if wanted(f"scaling: {sweep}")
+    }
+    return found
 
 
-def encoder() -> nn.Module:
-    return nn.TransformerEncoder(nn.TransformerEncoderLayer(128, 4, 256, 0.1, batch_first=True), 4)
+def fill(page: str, tables: dict[str, str]) -> str:
+    """The page with each table between its markers, `<!-- name -->` and `<!-- /name -->`.
+
+    Raises:
+        ValueError: A marker is missing.
+    """
+    for name, text in tables.items():
+        between = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        page, count = between.subn(lambda found, text=text: f"{found[1]}\n{text}\n\n{found[2]}", page)
+        if count != 1:
+            raise ValueError(f"<!-- {name} --> stands {count} times on the page; expected once, with its end.")
+    return page
 
 
-CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], int]] = {
-    "MLP 784-1024-1024-10, p=.5, 256 rows": (lambda: mlp(1024, 0.5), (256, 784), 100),
-    "MLP 784-256-256-10, p=.2, 64 rows": (lambda: mlp(256, 0.2), (64, 784), 100),
-    "MLP 784-256-256-10, p=.5, 1 row": (lambda: mlp(256, 0.5), (1, 784), 100),
-    "CNN, Dropout2d in every block, 16 x 3 x 32 x 32": (convnet, (16, 3, 32, 32), 30),
-    "Transformer encoder, 4 x 128, 8 x 32 tokens": (encoder, (8, 32, 128), 30),
-}
-
-
-def naive(model: nn.Module, x: Tensor, count: int) -> Tensor:
-    model.train()
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eval()
-    with torch.no_grad():
-        draws = torch.stack([model(x) for _ in range(count)])
-    model.eval()
-    return draws
-
-
-def repeated(model: nn.Module, x: Tensor, count: int) -> Tensor:
-    return naive(model, x.repeat(count, *[1] * (x.ndim - 1)), 1).view(count, len(x), *model(x[:1]).shape[1:])
+def store(found: Measured, folder: Path) -> None:
+    """Tables and pictures onto the page beside the folder, JSON and the pictures' files into it."""
+    page, texts = folder.with_suffix(".md"), found.tables()
+    folder.mkdir(exist_ok=True)
+    for name, (shows, figure) in found.pictures().items():
+        figure.savefig(folder / f"{name}.png", dpi=110)
+        texts[name] += f"\n\n![{shows}]({folder.name}/{name}.png)"
+    page.write_text(fill(page.read_text(), texts))
+    (folder / "passes.json").write_text(json.dumps(found.to_dict(), indent=1) + "\n")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", default="", help="only what has this in its name; stores nothing")
+    parser.add_argument("--out", type=Path, default=Path("docs/benchmarks"), help="folder beside the page")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    print(f"torch {torch.__version__}, {options.threads} threads, median of {options.rounds} rounds (least, most)\n")
-    print("| work | T | who | ms | times the naive loop | spread |\n|---|---|---|---|---|---|")
-    for name, (make, shape, count) in CASES.items():
-        torch.manual_seed(0)
-        model, x = make().eval(), torch.randn(shape)
-        engines = {
-            shared: mcdrop.MCDropout(
-                model, likelihood=mcdrop.Identity(), num_samples=count, seed=0, shared_masks=shared
-            )
-            for shared in (True, False)
-        }
-        contenders: dict[str, Callable[[], Tensor]] = {
-            "naive loop": lambda: naive(model, x, count),  # noqa: B023 (called in this round)
-            "repeated batch": lambda: repeated(model, x, count),  # noqa: B023
-            "mcdrop": lambda: engines[True].sample(x),  # noqa: B023
-            "mcdrop, own masks": lambda: engines[False].sample(x),  # noqa: B023
-        }
-        seconds: dict[str, list[float]] = {who: [] for who in contenders}
-        spread = {who: run().std(dim=0).mean().item() for who, run in contenders.items()}  # a warm-up too
-        for _ in range(options.rounds):
-            for who, run in contenders.items():
-                start = time.perf_counter()
-                run()
-                seconds[who].append(time.perf_counter() - start)
-        for who, taken in seconds.items():
-            ratios = [slow / fast for slow, fast in zip(seconds["naive loop"], taken, strict=True)]
-            print(
-                f"| {name} | {count} | {who} | {1e3 * statistics.median(taken):.0f} | "
-                f"{statistics.median(ratios):.1f} ({min(ratios):.1f}, {max(ratios):.1f}) | {spread[who]:.3f} |"
-            )
+
+    def wanted(name: str) -> bool:
+        if options.only in name:
+            print(name, file=sys.stderr, flush=True)  # what is being measured now
+        return options.only in name
+
+    found = measure(options.rounds, options.threads, wanted)
+    print("\n\n".join(found.tables().values()))
+    for absent in [contender.package for contender in OTHERS if not contender.is_installed]:
+        print(f'\nleft out, not installed: {absent} (pip install -e ".[test,bench]")')
+    if not options.only:
+        store(found, options.out)
 
 
 if __name__ == "__main__":

@@ -163,7 +163,6 @@ CASES = [
         WeightDrop,
         (normal(3, 4, 3),),
         own_masks=False,
-        execution="loop: not vectorised (RuntimeError: a recurrent layer's weights depend on the mask",
     ),
     Case("dropped recurrent weights, written out", WeightDropCell, (normal(3, 4, 3),), own_masks=False),
 ]

@@ -177,7 +177,7 @@ def test_a_file_of_before_there_were_parts_has_none(tmp_path):
         {"kind": "dtype", "dtype": "absent"},
     ],
 )
-def test_a_file_reaches_no_name_of_torch_but_dtypes(tmp_path, record):
+def test_a_file_reaches_no_name_of_torch_but_dtypes(tmp_path, record, without_type_checks):
     metadata = json.dumps({"format": "mcdrop.prediction", "version": 1, "record": record, "parts": record})
     with open(tmp_path / "file", "wb") as file:
         np.savez(file, metadata=np.array(metadata))

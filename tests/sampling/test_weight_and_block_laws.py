@@ -54,14 +54,12 @@ class Law:
         shape: Of its input.
         by_hand: Takes the network in evaluation mode and one row (1, ...), and returns its output for fresh noise.
         site: Name, law and p as the audit prints them, and the axis of the rows.
-        vectorised: Whether the passes can be vectorised.
     """
 
     make: Callable[[], nn.Module]
     shape: tuple[int, ...]
     by_hand: Callable[[nn.Module, Tensor], Tensor]
     site: tuple[str, str, str, str]
-    vectorised: bool = True
 
     def model(self) -> nn.Module:
         with torch.random.fork_rng():
@@ -152,14 +150,12 @@ LAWS = {
         (3, 5, 4),
         connect_recurrent,
         ("connect:dropout", "Bernoulli(keep 0.6)", "0.4", "-"),
-        vectorised=False,
     ),
     "DropConnect of a GRU": Law(
         lambda: Head(nn.GRU(4, 3, batch_first=True)),
         (3, 5, 4),
         connect_recurrent,
         ("connect:dropout", "Bernoulli(keep 0.6)", "0.4", "-"),
-        vectorised=False,
     ),
     "concrete dropout": Law(
         lambda: nn.Sequential(nn.Linear(4, 5), ConcreteDropout(), nn.Linear(5, 2)),
@@ -204,10 +200,7 @@ def test_every_execution_gives_the_same_outputs(name, shared) -> None:
     draws, execution = sampled(law.model(), x, shared, "vectorised", 6)
     torch.testing.assert_close(draws, looped, rtol=1e-9, atol=1e-11)
     assert len(draws.flatten(1).unique(dim=0)) > 1
-    if law.vectorised:
-        assert execution.startswith("vectorised")
-    else:
-        assert "a recurrent layer's weights depend on the mask" in execution
+    assert execution.startswith("vectorised")
 
 
 @pytest.mark.parametrize("name", LAWS)
@@ -219,9 +212,7 @@ def test_rows_see_one_function_with_shared_masks(name) -> None:
 
 
 @MASKS
-@pytest.mark.parametrize(
-    "name", [name if law.vectorised else pytest.param(name, marks=pytest.mark.slow) for name, law in LAWS.items()]
-)
+@pytest.mark.parametrize("name", LAWS)
 def test_the_law_of_a_rows_whole_output_is_that_of_a_loop_by_hand(name, shared) -> None:
     law, x = LAWS[name], normal(*LAWS[name].shape)
     model = law.model()

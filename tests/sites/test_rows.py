@@ -1,10 +1,11 @@
 import pytest
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from mcdrop.errors import InputError, RowAxisError
 from mcdrop.sites import RowAxis, discover
-from mcdrop.sites.rows import Profile, count_rows, orders, picked_rows, row_axis
+from mcdrop.sites.rows import Profile, count_rows, first_rows, orders, picked_rows, row_axis
 from tests.networks import FAMILIES, family
 
 
@@ -124,6 +125,97 @@ def test_an_output_with_tensors_for_each_row_is_refused_with_the_remedy() -> Non
         with pytest.raises(RowAxisError, match=message):
             rows_of(model, x)
     assert rows_of(model, torch.randn(4, 4), batch_dim=None) == [None]
+
+
+def each_step(m, x):
+    """Dropout on the steps of all rows in one tensor; steps of 0 are none."""
+    steps = x[..., 0] != 0
+    return torch.zeros_like(x).masked_scatter(steps[..., None], m.drop(m.linear(x[steps])))
+
+
+def ragged(*lengths: int) -> Tensor:
+    x = torch.randn(len(lengths), 6, 4, generator=torch.Generator().manual_seed(0))
+    return x * (torch.arange(6) < torch.tensor(lengths)[:, None])[..., None]
+
+
+@pytest.mark.parametrize("lengths", [(2, 6, 4, 4, 4), (4, 2, 6, 4, 4), (3, 5, 4, 4)])
+def test_rows_of_several_lengths_that_add_up_are_refused(lengths) -> None:
+    """4 steps in the mean, and 4 in the row that stands in the input twice, but row r is not at 4 r to 4 r + 3."""
+    with pytest.raises(RowAxisError, match="no layout of its rows explains"):
+        rows_of(wrapped(each_step), ragged(*lengths))
+
+
+def test_packed_steps_of_several_lengths_that_add_up_are_refused() -> None:
+    def packed(m, x):
+        steps = nn.utils.rnn.pack_padded_sequence(x, (x[..., 0] != 0).sum(1), batch_first=True, enforce_sorted=False)
+        return nn.utils.rnn.pad_packed_sequence(steps._replace(data=m.drop(steps.data)), batch_first=True)[0]
+
+    assert rows_of(wrapped(packed), ragged(4, 4, 4)) == [RowAxis(0, 4, 1)]
+    with pytest.raises(RowAxisError, match="no layout of its rows explains"):
+        rows_of(wrapped(packed), ragged(2, 6, 4, 4))
+
+
+def test_what_sizes_depend_on_is_noted() -> None:
+    """Where boolean masks make a size, equal rows may be an accident; heads and tokens are as many in every input."""
+    found = discover(wrapped(each_step), (ragged(4, 4, 4),), {}, batch_dim=0)
+    assert [site.row for site in found.sites] == [RowAxis(0, 1, 4)]
+    assert found.rows_may_be_ragged
+    by_shape = wrapped(lambda m, x: m.drop(m.linear(x).flatten(0, 1)).view(x.shape))
+    assert not discover(by_shape, (ragged(4, 4, 4),), {}, batch_dim=0).rows_may_be_ragged
+    not_folded = wrapped(lambda m, x: m.drop(x * x[x > 0].sum().sign()))
+    assert not discover(not_folded, (ragged(4, 4),), {}, batch_dim=None).rows_may_be_ragged
+
+
+def test_rows_that_the_model_wants_sorted_are_told() -> None:
+    def checked(m, x):
+        if not bool((x.diff(dim=0) <= 0).all()):
+            raise ValueError("not sorted")
+        return m.drop(m.linear(x))
+
+    assert rows_of(wrapped(checked), torch.arange(12.0).flip(0).view(3, 4)) == [RowAxis(0)]
+
+
+@pytest.mark.parametrize("mean_over", [(0, 1), (1,)], ids=["the batch", "the row"])
+def test_masks_scaled_by_the_batch_are_refused(mean_over) -> None:
+    """DropBlock (Ghiasi et al. 2018) divides by the share that is kept: of the batch in the authors' code."""
+
+    class DropBlock(nn.Module):
+        def forward(self, x):
+            if not self.training:
+                return x
+            keep = 1 - F.max_pool1d((torch.rand_like(x) < 0.2).to(x.dtype), 3, stride=1, padding=1)
+            return x * keep / keep.mean(mean_over, keepdim=True).clamp(min=0.1)
+
+    x = torch.randn(3, 8)
+    assert rows_of(DropBlock(), x, batch_dim=None) == [None]
+    if mean_over == (1,):
+        assert rows_of(DropBlock(), x) == [RowAxis(0)]
+        return
+    with pytest.raises(RowAxisError, match=r"drawn at \(model\):rand_like for other rows .* shared_masks=False"):
+        rows_of(DropBlock(), x)
+    assert rows_of(DropBlock(), x[:1]) == [RowAxis(0)]  # one row has nothing to share
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta")
+@pytest.mark.parametrize("layout", [torch.sparse_coo, torch.sparse_csr, torch.sparse_csc])
+def test_rows_of_sparse_inputs_are_told(layout) -> None:
+    model = wrapped(lambda m, x: m.drop(torch.sparse.mm(x, m.linear.weight)))
+    x = torch.eye(4)[[0, 2, 1, 3, 0]].to_sparse(layout=layout)
+    assert rows_of(model, x) == [RowAxis(0)]
+    assert torch.equal(first_rows(x, 0, 2).to_dense(), x.to_dense()[:2])
+    assert first_rows(x, 0, 2).layout == layout
+
+
+def test_rows_of_a_sparse_output_are_told() -> None:
+    assert rows_of(wrapped(lambda m, x: m.drop(x).to_sparse()), torch.randn(3, 4)) == [RowAxis(0)]
+
+
+@pytest.mark.filterwarnings("ignore:(Sparse BSR|The PyTorch API of nested)")
+def test_nested_and_blocked_inputs_are_refused() -> None:
+    with pytest.raises(InputError, match=r"A nested tensor was given.*batch_dim=None"):
+        count_rows(torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)], layout=torch.jagged), 0)
+    with pytest.raises(InputError, match=r"A sparse_bsr tensor was given.*COO, CSR or CSC"):
+        count_rows(torch.eye(4).to_sparse_bsr((2, 2)), 0)
 
 
 def test_rows_too_alike_to_tell_are_refused() -> None:

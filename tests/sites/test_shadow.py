@@ -138,3 +138,21 @@ def test_modules_without_parts_are_copied_too() -> None:
     root = Shadow(model, Switch()).root
     assert root[0] is not model[0]
     assert root.absent is None
+
+
+def test_an_empty_container_of_two_modules_is_one_in_the_shadow_and_hooks_are_nobody_elses() -> None:
+    model = nn.Sequential(nn.Identity(), nn.Identity())
+    model[0].cache = model[1].cache = OrderedDict()
+    first, second = Shadow(model, Switch()).root
+    assert first.cache is second.cache
+    assert first.cache is not model[0].cache
+    first.register_forward_hook(lambda *_: None)
+    assert not any(module._forward_hooks for module in (second, *model))
+
+
+def test_paths_are_those_of_named_modules() -> None:
+    shared = nn.ReLU()
+    model = nn.Sequential(nn.Sequential(nn.Linear(2, 2), shared), shared, ConvNet())
+    model.register_module("none", None)
+    shadow = Shadow(model, Switch())
+    assert shadow.paths == {id(module): name for name, module in shadow.root.named_modules()}

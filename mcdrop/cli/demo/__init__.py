@@ -1,1 +1,1 @@
-"""`mcdrop demo`: what dropout can say about handwritten digits."""
+"""`mcdrop demo`: what dropout can say about handwritten digits, and about a curve with a gap."""

@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from mcdrop.cli.demo import network
+from mcdrop.cli.demo.digits import network
 from mcdrop.data import digits
 
 

@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Mapping
 
 from mcdrop.calibration import Score
-from mcdrop.cli.demo.measurements import Measurements, Uncertainty
+from mcdrop.cli.demo.digits.measurements import Measurements, Uncertainty
 
 SURE = 2.0
 """How many standard errors a difference must have to be called one."""
@@ -128,9 +128,10 @@ def say_what_disagreement_tells(found: Measurements) -> str:
 
 def tell(found: Measurements, *, num_train: int, epochs: int) -> str:
     """The whole text of the demo."""
+    trained = "1 epoch" if epochs == 1 else f"{epochs} epochs"
     return "\n\n".join(
         [
-            f"A 64-256-256-10 network with dropout p = 0.5, {num_train} training digits, {epochs} epochs.",
+            f"A 64-256-256-10 network with dropout p = 0.5, {num_train} training digits, {trained}.",
             score_table(found),
             uncertainty_table(found),
             "±: standard error from the choice of the images. Spread: standard deviation.\n"

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from mcdrop.calibration import brier_score, error_rate, negative_log_likelihood
-from mcdrop.cli.demo import measurements, network
+from mcdrop.cli.demo.digits import measurements, network
 from mcdrop.data import digits
 from mcdrop.prediction import Categorical
 from mcdrop.sampling import MCDropout

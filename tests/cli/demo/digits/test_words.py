@@ -3,8 +3,8 @@ from dataclasses import replace
 import pytest
 
 from mcdrop.calibration import Score
-from mcdrop.cli.demo import words
-from mcdrop.cli.demo.measurements import Measurements, Uncertainty
+from mcdrop.cli.demo.digits import words
+from mcdrop.cli.demo.digits.measurements import Measurements, Uncertainty
 
 
 def _kind(images, information, error=None):

@@ -1,0 +1,1 @@
+"""The demo on a curve of which a part was never measured."""
