@@ -19,13 +19,14 @@ class PredictiveKind:
     Args:
         likelihood: How outputs are read.
         outputs: Shape of one row's output: (C,) for classes, without the axes of pixels or tokens; () for events.
-        num_samples: `T`.
+        num_samples: `T`; 0 where it was left to `until`.
         design: How the draws depend on each other.
         block_size: Draws per block of the design.
         shared_masks: Whether all rows see the same draw.
         members: Whether the draws are the members of an ensemble.
         seed: Of the masks; None where they are not known by a seed, or where each row has its own.
         recalibrated: By what, before.
+        until: What ended the drawing, if that was not a number.
     """
 
     likelihood: str
@@ -37,6 +38,7 @@ class PredictiveKind:
     members: bool
     seed: int | None
     recalibrated: str
+    until: str = ""
 
     @classmethod
     def of(cls, prediction: Prediction) -> "PredictiveKind":
@@ -71,13 +73,14 @@ class PredictiveKind:
         return cls(
             likelihood=str(prediction.likelihood),
             outputs=outputs,
-            num_samples=ran.num_samples,
+            num_samples=0 if ran.until else ran.num_samples,
             design=ran.design,
             block_size=ran.block_size,
             shared_masks=ran.shared_masks,
             members=ran.members,
             seed=ran.seed if ran.shared_masks and not ran.members else None,
             recalibrated=ran.recalibrated,
+            until=ran.until,
         )
 
     def check(self, prediction: Prediction, name: str) -> None:

@@ -114,7 +114,11 @@ class Prediction(ABC):
             device, dtype = None, device
         if dtype is not None and not dtype.is_floating_point:
             raise InputError(f"dtype={dtype} given, predictions hold floating-point numbers: torch.float32, say.")
-        return self._mapped(*(lambda tensor: tensor.to(device=device, dtype=dtype),) * 2)
+
+        def moved(tensor: Tensor) -> Tensor:
+            return tensor.to(device=device, dtype=dtype if tensor.is_floating_point() else None)
+
+        return self._mapped(moved, moved)
 
     def numpy(self) -> dict[str, np.ndarray]:
         """All quantities as NumPy arrays, by name; those that one draw does not give are left out."""
@@ -184,7 +188,8 @@ def concatenate(predictions: Sequence[Prediction]) -> Prediction:
     """
     if not predictions:
         raise InputError("No predictions given, concatenate needs at least one.")
-    if len({prediction.num_samples for prediction in predictions}) > 1 and all(p.provenance.until for p in predictions):
+    uneven = any(isinstance(next(iter(p.moments.values())), Uneven) for p in predictions)
+    if uneven or (len({p.num_samples for p in predictions}) > 1 and all(p.provenance.until for p in predictions)):
         predictions = [_uneven(prediction, predictions) for prediction in predictions]
     first, *others = predictions
     for other in others:

@@ -61,6 +61,12 @@ class Uneven(Moments):
         raise _unavailable("A merger")
 
     @property
+    def count(self) -> int:
+        """The largest number of draws of a row."""
+        counts = self.counts_per_row
+        return int(counts.max()) if len(counts) else super().count
+
+    @property
     def counts_per_row(self) -> Int[Tensor, " N"]:
         """Draws of each row."""
         assert self.counts is not None

@@ -21,6 +21,8 @@ BatchNorm: TypeAlias = nn.BatchNorm1d | nn.BatchNorm2d
 _AFFINE = {nn.Linear: 2, nn.Conv1d: 3, nn.Conv2d: 4}
 """What multiplies channels by weights, and the axes of what it takes."""
 _DROPOUT = {nn.Dropout: "dropout", nn.Dropout1d: "dropout1d", nn.Dropout2d: "dropout2d"}
+_WHOLE_CHANNELS = {nn.Dropout1d: 3, nn.Dropout2d: 4}
+"""What drops whole channels, and the axes of what it takes; with fewer, torch reads rows as channels."""
 _NORM = {nn.BatchNorm1d, nn.BatchNorm2d}
 _HOMOGENEOUS = {nn.ReLU, nn.LeakyReLU}
 """f(c x) = c f(x) for c >= 0, element by element."""
@@ -190,7 +192,7 @@ def _steps(
                 return None
             if not site.chosen or site.p == 0:
                 continue
-            if site.row != RowAxis(0) or site.stepwise:
+            if site.row != RowAxis(0) or site.stepwise or _WHOLE_CHANNELS.get(kind, ndim) != ndim:
                 return None
             used = used_probability(site.p)
             scale = 1 / (1 - used) if used < 1 else 1.0
@@ -216,7 +218,7 @@ def _step(leaf: Any, ndim: int) -> Step | None:
     if kind in _NORM:
         return Normalise(leaf) if leaf.running_mean is not None else None
     if kind in _HOMOGENEOUS | _ELEMENTWISE:
-        return Elementwise(leaf, kind in _HOMOGENEOUS and getattr(leaf, "negative_slope", 0) >= 0)
+        return Elementwise(leaf, kind in _HOMOGENEOUS)
     if kind in _POOL:
         return Pool(leaf) if not getattr(leaf, "return_indices", False) and _is_batched(leaf, ndim) else None
     if kind in _WHOLE:

@@ -36,14 +36,12 @@ class Cost:
         at_once: Seconds in a chunk of many draws.
         one_by_one: Seconds.
         thin: Places of the layers that leave out what masks drop, when draws run one by one.
-        multiply_adds: Multiplications and additions of a draw in the cheaper way, beyond what all draws share.
         largest: Numbers in the largest values of one draw.
     """
 
     at_once: float
     one_by_one: float
     thin: frozenset[int]
-    multiply_adds: int
     largest: int
 
     @property
@@ -103,13 +101,12 @@ def cost_of(steps: Sequence[Step], units: Sequence[tuple[int, ...]], rows: int) 
     """
     at_once = one_by_one = 0.0
     thin: set[int] = set()
-    dense = thinned = 0
     kept = 1.0  # the share of channels that the next weights have to read
     for place, step in enumerate(steps):
         before, after = math.prod(units[place]), math.prod(units[place + 1])
         if isinstance(step, Drop):
             kept = 1 - step.p if step.channels else 1.0
-            at_once += 0 if step.channels else rows * before * ELEMENT
+            at_once += OPERATION / 10 + (0 if step.channels else rows * before * ELEMENT)
             one_by_one += OPERATION + (0 if step.channels else rows * before * ELEMENT)
         elif isinstance(step, Multiply):
             out = 1 - step.thinned_by.p if step.thinned_by is not None else 1.0
@@ -119,24 +116,15 @@ def cost_of(steps: Sequence[Step], units: Sequence[tuple[int, ...]], rows: int) 
             at_once += full.seconds + min(rows * before, full.weights) * ELEMENT * (kept < 1)
             if step.layer.weight.ndim > 2:  # the maps of many draws do not stay in the cache between operations
                 at_once += rows * after * ELEMENT
-            if less.seconds < fold:
+            if less < fold:
                 thin.add(place)
-            one_by_one += min(less.seconds, fold)
-            dense += full.multiply_adds
-            thinned += less.multiply_adds if place in thin else full.multiply_adds
+            one_by_one += min(less, fold)
             kept = 1.0
         elif isinstance(step, Elementwise | Normalise | Whole | Pool):
             at_once += rows * before * ELEMENT
             one_by_one += OPERATION + rows * before * ELEMENT / 2  # one draw's values are in the nearest cache
     largest = rows * max(math.prod(unit) for unit in units)
-    one = one_by_one < at_once
-    return Cost(at_once, one_by_one, frozenset(thin), thinned if one else dense, largest)
-
-
-@dataclass(frozen=True)
-class _Thinned:
-    seconds: float
-    multiply_adds: int
+    return Cost(at_once, one_by_one, frozenset(thin), largest)
 
 
 class _Product:
@@ -147,11 +135,10 @@ class _Product:
         self._step, self._rows, self._before = step, rows, before
         self._outputs, self._inputs = weight.shape[:2]
         self.weights = weight.numel()
-        self.multiply_adds = rows * after * self.weights // self._outputs
-        self.seconds = self.multiply_adds * MULTIPLY_ADD
+        self.seconds = rows * after * self.weights // self._outputs * MULTIPLY_ADD
 
-    def thinned(self, kept: float, out: float) -> _Thinned:
-        """The same with a share of the inputs and of the outputs."""
+    def thinned(self, kept: float, out: float) -> float:
+        """Seconds of the same with a share of the inputs and of the outputs."""
         if self.weights == self._inputs * self._outputs:
             left = kept * out
         else:  # convolutions work on channels in sixteens
@@ -159,7 +146,7 @@ class _Product:
         picked = out * self.weights * COPIED_ROW * (out < 1) + kept * out * self.weights * GATHERED * (kept < 1)
         copied = kept * self._rows * self._before * COPIED_ROW * (kept < 1)
         operations = (3 + 3 * (out < 1) + 3 * (kept < 1)) * OPERATION
-        return _Thinned(left * self.seconds + picked + copied + operations, int(left * self.multiply_adds))
+        return left * self.seconds + picked + copied + operations
 
 
 def _share(channels: int, kept: float) -> float:

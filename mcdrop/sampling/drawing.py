@@ -184,8 +184,8 @@ class Drawing:
                         "Plan(memory=...) sets how much they may take.",
                         stacklevel=2,
                     )
-            known.most = (stop - start) // 2
-            stop = start + known.most
+            stop = start + (stop - start) // 2
+            known.most = (stop - start) * self._rows
 
     def at_once(self, execution: str) -> int:
         """How many passes run at once in this way."""
@@ -195,10 +195,10 @@ class Drawing:
         else:
             on_processor = all(tensor.device.type == "cpu" for tensor in tensors(self._inputs[1:]))
             planned = self._known.at_once(self._settings.plan, self._rows, NEAR if on_processor else None)
-        return planned if self._known.most is None else min(planned, self._known.most)
+        return planned if self._known.most is None else max(1, min(planned, self._known.most // self._rows))
 
     def forecast(self) -> Forecast:
-        """How the passes run. Runs the first few to see that they can."""
+        """How the passes run. Runs a few to see that they can."""
         plan, total = self._settings.plan, self._settings.num_samples
         with torch.set_grad_enabled(self._settings.grad):
             self._settled(0, min(2, total))
@@ -256,7 +256,7 @@ class Drawing:
         one = run_loop(self._run, start, start + 1) if one is None else one  # a fault of the model itself surfaces here
         if self._settings.plan.on_error == "raise":
             raise VectorisationError(
-                f"The passes cannot be vectorised ({reason}). Plan(on_error='loop') runs them one after the other."
+                f"The passes cannot be run together ({reason}). Plan(on_error='loop') runs them one after the other."
             ) from failure
         self._known.execution = f"loop: not vectorised ({reason})"
         return one

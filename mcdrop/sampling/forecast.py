@@ -14,8 +14,8 @@ class Forecast:
         execution: The way, and what there is to say about it; as in the provenance of predictions.
         num_samples: T, the number of passes (with `Until`, the most).
         chunk: How many run at once.
-        multiply_adds: Multiplications and additions of products, convolutions and attention in all passes: expected
-            ones, where masks leave out more or less. 0 where PyTorch's counter knows none of the model's operations.
+        multiply_adds: Multiplications and additions of products, convolutions and attention in all passes, as counted
+            in the second (other masks leave out more or less). 0 where PyTorch's counter knows none of the operations.
         in_a_loop: The same for T plain passes.
 
     Example:

@@ -29,7 +29,7 @@ class Known:
         rows: Of the input that they were seen with.
         execution: How its passes are run; "" until the first have been.
         costs: Of a chain's draws, by the number of rows.
-        most: How many of them memory was found to hold at once; None while it has not run out.
+        most: How many rows of passes memory was found to hold at once; None while it has not run out.
         readers: The places that read `training` in passes for which they were established; None until the first.
     """
 

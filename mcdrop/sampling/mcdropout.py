@@ -125,7 +125,7 @@ class MCDropout(Predictor):
         if isinstance(self.model, Ensemble) and not self.model.dropout:
             return f"MCDropout({name}, likelihood={self.likelihood})"
         return (
-            f"MCDropout({name}, likelihood={self.likelihood}, num_samples={self.num_samples}, "
+            f"MCDropout({name}, likelihood={self.likelihood}, num_samples={self._reading.num_samples}, "
             f"seed={s.seed}, shared_masks={s.shared_masks}, design={s.design})"
         )
 
@@ -163,7 +163,7 @@ class MCDropout(Predictor):
     def plan(self, *args: Any, **kwargs: Any) -> Forecast:
         """How the passes for such an input run, how many at once, what that costs, and why.
 
-        Two passes are run to see that it works; nothing is timed.
+        A few passes are run to see that it works; nothing is timed.
 
         Args:
             *args: The model's positional inputs.

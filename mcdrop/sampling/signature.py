@@ -1,8 +1,10 @@
 """When a discovery still holds: a fingerprint of the model, and the kind of an input."""
 
+import math
 from collections.abc import Hashable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -28,6 +30,14 @@ def model_fingerprint(model: nn.Module) -> Hashable:
     return tuple((name, type(module), id(module), _plain(module, 1)) for name, module in model.named_modules())
 
 
+def _number(value: Any) -> float | None:
+    """The number that a rate of NumPy's or torch's kind is; None where there are several, or none that can be read."""
+    if math.prod(value.shape) != 1 or (isinstance(value, torch.Tensor) and value.device.type == "meta"):
+        return None
+    item = value.item()
+    return item if isinstance(item, int | float) else None
+
+
 def _plain(thing: Any, depth: int) -> tuple[Any, ...]:
     found: list[Any] = []
     for name, value in vars(thing).items():
@@ -35,6 +45,8 @@ def _plain(thing: Any, depth: int) -> tuple[Any, ...]:
             continue
         if isinstance(value, _PLAIN):
             found.append((name, value))
+        elif isinstance(value, torch.Tensor | np.ndarray | np.generic):
+            found.append((name, _number(value)))
         elif callable(value):
             found.append((name, id(value)))
         elif depth and hasattr(value, "__dict__") and not isinstance(value, nn.Module | torch.Tensor | type):

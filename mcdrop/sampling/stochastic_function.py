@@ -93,6 +93,7 @@ class _Calls(Draws):
         self._until = reading.until
         self._looks = [self._total] if self._until is None else self._until.looks(self.block_size)
         self._draws_per_call = draws_per_call
+        self._rest: Tree = None
 
     @property
     def block_size(self) -> int:
@@ -140,7 +141,9 @@ class _Calls(Draws):
         self._total = self._drawn
 
     def _chunk(self, wanted: int) -> Tree:
-        """One call's draws, at most `wanted`, in memory of their own: a function may write to the same array again."""
+        """At most `wanted` draws of one call, in memory of their own: a function may write to the same array again."""
+        if self._rest is not None:
+            return self._taken(self._rest, wanted)
         draws = self._call()
         if self._draws_per_call is None:
             return map_tensors(lambda tensor: tensor.clone()[None], draws)
@@ -150,7 +153,13 @@ class _Calls(Draws):
                     f"{self._name} returned {describe(draws)} and draws_per_call={self._draws_per_call}; expected that "
                     "many draws on the leading axis of each tensor."
                 )
-        return map_tensors(lambda tensor: tensor[:wanted].clone(), draws)
+        return self._taken(map_tensors(torch.clone, draws), wanted)
+
+    def _taken(self, draws: Tree, wanted: int) -> Tree:
+        """The first draws; the rest is kept for the next chunk."""
+        more = len(tensors(draws)[0]) > wanted
+        self._rest = map_tensors(lambda tensor: tensor[wanted:], draws) if more else None
+        return map_tensors(lambda tensor: tensor[:wanted], draws)
 
 
 def from_callable(

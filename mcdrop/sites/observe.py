@@ -295,7 +295,13 @@ class _Watcher:
         place, profile = place_of(self._shadow, frame, source=True), Profile.of(call.input, self._rows)
         what = (call.operation, call.law, call.p, call.training, call.mask_shape)
         self._seen.append(Seen(name, place, *what, profile, stepwise=call.stepwise))
+        self._count(call.input)  # what dropping makes of it when it is on
         return call.input
+
+    def _count(self, made: Tensor) -> None:
+        size = made.numel() * made.element_size()
+        self._made += size
+        self._largest = max(self._largest, size)
 
     def _on_random(self, name: str, call: RandomCall, frame: FrameType) -> Tensor | None:
         if not call.controllable:
@@ -318,9 +324,7 @@ class _Watcher:
         self._sized_by_values = self._sized_by_values or is_sized_by_values(operation, args)
         for made in (result,) if isinstance(result, Tensor) else result if isinstance(result, tuple) else ():
             if isinstance(made, Tensor):
-                size = made.numel() * made.element_size()
-                self._made += size
-                self._largest = max(self._largest, size)
+                self._count(made)
         flag = _NORMALISATIONS.get(operation)
         if flag is not None:
             self._batch_statistics += bool(kwargs.get(flag, args[5] if len(args) > 5 else False))

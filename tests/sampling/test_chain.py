@@ -1,11 +1,14 @@
 """A chain of layers run in each of its ways gives what the model gives for the same masks, one pass after the other."""
 
 import dataclasses
+import threading
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 import mcdrop
 from mcdrop.errors import VectorisationError
@@ -171,6 +174,86 @@ def test_a_hook_that_comes_later_is_seen() -> None:
     torch.testing.assert_close(mc.sample(x), plain + 1)
     handle.remove()
     torch.testing.assert_close(mc.sample(x), plain)
+
+
+class Watching(TorchFunctionMode):
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("around", [Watching, lambda: torch.autocast("cpu", dtype=torch.bfloat16)])
+def test_where_somebody_watches_or_changes_types_the_forward_runs(around) -> None:
+    model, x = nn.Sequential(*mlp(nn.ReLU(), nn.Dropout())).eval(), torch.randn(ROWS)
+    mc = mcdrop.MCDropout(model, likelihood=mcdrop.Identity(), num_samples=T, seed=0)
+    assert mc(x).provenance.execution.startswith("chain")
+    with around():
+        assert not mc(x).provenance.execution.startswith("chain")
+
+
+def test_compiled_modules_run_as_such() -> None:
+    model, x = nn.Sequential(*mlp(nn.ReLU(), nn.Dropout())).eval(), torch.randn(ROWS)
+    model[0].compile(backend="eager")
+    mc = mcdrop.MCDropout(model, likelihood=mcdrop.Identity(), num_samples=T, seed=0)
+    assert not mc(x).provenance.execution.startswith("chain")
+
+
+def test_whole_rows_are_dropped_where_torch_reads_rows_as_channels() -> None:
+    """nn.Dropout1d on (N, C); at a low rate the first draws drop nothing, and would agree with any reading."""
+    model = nn.Sequential(nn.Linear(6, 8), nn.Dropout1d(0.02), nn.Linear(8, 2)).double().eval()
+    x = torch.randn(ROWS, dtype=torch.float64)
+    for seed in range(10):
+        auto, loop = (
+            mcdrop.MCDropout(
+                model, likelihood=mcdrop.Identity(), num_samples=40, seed=seed, plan=mcdrop.Plan(execution=execution)
+            ).sample(x)
+            for execution in ("auto", "loop")
+        )
+        torch.testing.assert_close(auto, loop, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [np.float32, torch.tensor])
+def test_a_rate_of_another_kind_is_seen_when_it_changes(kind) -> None:
+    model, x = nn.Sequential(*mlp(nn.ReLU(), nn.Dropout())).eval(), torch.randn(ROWS)
+    mc = mcdrop.MCDropout(model, likelihood=mcdrop.Identity(), num_samples=200, seed=0)
+    model[2].p = kind(0.5)
+    before = mc.sample(x).var(dim=0).mean()
+    model[2].p = kind(0.0)
+    model[5].p = 0.01
+    assert mc.sample(x).var(dim=0).mean() < before / 4
+
+
+def test_the_models_weights_are_never_taken_out_of_it() -> None:
+    """Another thread may be running the model; its weights stay where they are, whatever is worked out."""
+    layers, shape = CHAINS["channels"]
+    model, seen = nn.Sequential(*layers).double().eval(), set()
+    held = {id(parameter) for parameter in model.parameters()}
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.is_set():
+            seen.update(id(module.weight) for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear))
+
+    looker = threading.Thread(target=look)
+    looker.start()
+    try:
+        for _ in range(20):
+            draws(model, torch.randn(shape, dtype=torch.float64), "chain")
+    finally:
+        stop.set()
+        looker.join()
+    assert seen <= held
+
+
+def test_memory_bounds_how_many_draws_run_at_once() -> None:
+    model = nn.Sequential(nn.Linear(6, 1000), nn.ReLU(), nn.Dropout(), nn.Linear(1000, 2)).eval()
+    plan = mcdrop.Plan(memory=4 * 5 * 1000 * 4 * 10)  # five rows of 1000 values of four bytes, four times over
+    mc = mcdrop.MCDropout(model, likelihood=mcdrop.Identity(), num_samples=100, seed=0, plan=plan)
+    assert mc.plan(torch.randn(5, 6)).chunk == 10
+
+
+def test_a_model_that_is_nothing_but_dropout() -> None:
+    model, x = nn.Sequential(nn.Dropout(0.5)), torch.randn(3, 4, dtype=torch.float64)
+    torch.testing.assert_close(draws(model, x, "chain"), draws(model, x, "loop"))
 
 
 def test_weights_trained_later_are_seen() -> None:

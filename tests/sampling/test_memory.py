@@ -50,6 +50,34 @@ def test_the_chunk_is_halved_and_the_work_goes_on(model, execution, monkeypatch)
         torch.testing.assert_close(mc.sample(x), expected)
 
 
+def test_fewer_rows_run_more_passes_again(model, monkeypatch) -> None:
+    mc = mcdrop.MCDropout(model, likelihood=mcdrop.Identity(), num_samples=40, seed=0)
+    mc.sample(torch.randn(50, 4))
+    run, sizes = Chained.run, []
+    monkeypatch.setattr(Chained, "run", cramped(run, 6, sizes))
+    with pytest.warns(UserWarning, match="Memory ran out"):
+        mc.sample(torch.randn(50, 4))
+    monkeypatch.setattr(Chained, "run", cramped(run, 40, sizes))
+    sizes.clear()
+    mc.sample(torch.randn(5, 4))  # 250 rows of passes were found to fit
+    assert sizes == [40]
+
+
+def test_what_dropout_makes_is_counted() -> None:
+    class Wide(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.drop, self.head = nn.Dropout(0.2), nn.Linear(50_000, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.head(self.drop(x)) * 1.0
+
+    mc = mcdrop.MCDropout(
+        Wide(), likelihood=mcdrop.Identity(), num_samples=1000, seed=0, plan=mcdrop.Plan(memory=16 << 20)
+    )
+    assert mc.plan(torch.randn(1, 50_000)).chunk <= (16 << 20) // (50_000 * 4)
+
+
 def test_a_single_pass_that_does_not_fit_is_an_error(model, monkeypatch) -> None:
     monkeypatch.setattr(Chained, "run", cramped(Chained.run, 0, []))
     monkeypatch.setattr(drawing, "run_loop", cramped(drawing.run_loop, 0, []))
