@@ -37,12 +37,14 @@ class Cost:
         one_by_one: Seconds.
         thin: Places of the layers that leave out what masks drop, when draws run one by one.
         largest: Numbers in the largest values of one draw.
+        held: Numbers in its masks and outputs.
     """
 
     at_once: float
     one_by_one: float
     thin: frozenset[int]
     largest: int
+    held: int
 
     @property
     def is_one_by_one(self) -> bool:
@@ -51,9 +53,9 @@ class Cost:
 
     def chunk(self, memory: int, steps: int, itemsize: int) -> int:
         """How many draws to run at once: as the cache holds, more where starting the operations would cost a tenth."""
+        if self.is_one_by_one:  # of the other draws only masks and outputs are held
+            return max(1, memory // (2 * itemsize * self.held))
         held = max(1, memory // (4 * itemsize * self.largest))
-        if self.is_one_by_one:
-            return held
         cached = CACHE // (itemsize * self.largest)
         worth_starting = math.ceil(10 * steps * OPERATION / self.at_once)
         return min(held, max(1, cached, worth_starting))
@@ -88,6 +90,10 @@ def _multiplied(layer: Affine, unit: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _pooled(step: Pool, unit: tuple[int, ...]) -> tuple[int, ...]:
+    wanted = getattr(step.module, "output_size", None)
+    if wanted is not None:
+        sizes = wanted if isinstance(wanted, tuple | list) else (wanted,) * (len(unit) - 1)
+        return (unit[0], *(have if size is None else size for size, have in zip(sizes, unit[1:], strict=True)))
     return tuple(step.module(torch.empty((1, *unit), device="meta")).shape[1:])
 
 
@@ -124,7 +130,8 @@ def cost_of(steps: Sequence[Step], units: Sequence[tuple[int, ...]], rows: int) 
             at_once += rows * before * ELEMENT
             one_by_one += OPERATION + rows * before * ELEMENT / 2  # one draw's values are in the nearest cache
     largest = rows * max(math.prod(unit) for unit in units)
-    return Cost(at_once, one_by_one, frozenset(thin), largest)
+    masks = sum(math.prod(unit) for unit, step in zip(units, steps, strict=False) if isinstance(step, Drop))
+    return Cost(at_once, one_by_one, frozenset(thin), largest, masks + rows * math.prod(units[-1]))
 
 
 class _Product:

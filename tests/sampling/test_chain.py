@@ -13,8 +13,8 @@ from torch.overrides import TorchFunctionMode
 import mcdrop
 from mcdrop.errors import VectorisationError
 from mcdrop.sampling import chained
-from mcdrop.sampling.chain import Multiply
-from mcdrop.sampling.chain_cost import Cost, cost_of
+from mcdrop.sampling.chain import Multiply, Pool
+from mcdrop.sampling.chain_cost import Cost, cost_of, units_of
 
 T = 7
 
@@ -263,6 +263,20 @@ def test_weights_trained_later_are_seen() -> None:
     with torch.no_grad():
         model[-1].bias += 1
     torch.testing.assert_close(mc.sample(x), before + 1)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(2, 3, 3, padding="same", dilation=2), nn.Conv2d(2, 3, (3, 2), padding="valid", stride=(2, 1)),
+        nn.Conv2d(2, 3, 3, padding=(2, 1), dilation=(1, 2), stride=3), nn.AdaptiveAvgPool2d((None, 3)),
+        nn.AdaptiveAvgPool2d(2), nn.MaxPool2d(3, stride=2, padding=1, ceil_mode=True), nn.AvgPool2d(2),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_sizes_are_reckoned_as_torch_reckons_them(layer) -> None:
+    step = Multiply(layer) if isinstance(layer, nn.Conv2d) else Pool(layer)
+    assert units_of([step], (2, 9, 11)) == [(2, 9, 11), tuple(layer(torch.randn(1, 2, 9, 11)).shape[1:])]
 
 
 def test_the_cheaper_way_is_chosen() -> None:
