@@ -229,7 +229,6 @@ class Drawing:
 
     def _first(self, start: int, total: int) -> Tree:
         """The first draws of a kind of input that run together, held against the loop."""
-        one = None
         reason = ""
         failure: Exception | None = None
         ways = [] if self._chain is None else [_CHAIN]
@@ -244,16 +243,17 @@ class Drawing:
                 failure = failure or error
                 reason = reason or f"{type(error).__name__}: {_first_line(error)}"
                 continue
-            if self._few_agree(chunk, start):
+            place = self._masks.telling(start, start + len(tensors(chunk)[0]))
+            told = map_tensors(lambda tensor, place=place: tensor[place : place + 1], chunk)
+            if self._few_agree(told, start + place):
                 self._known.execution = execution
                 return chunk
             self._few_differ = self.shared and self._known.rows == FEW < self._rows
-            one = run_loop(self._run, start, start + 1) if one is None else one
-            if _agree(chunk, one):
+            if _agree(told, run_loop(self._run, start + place, start + place + 1)):
                 self._known.execution = execution
                 return chunk
             reason = reason or f"{execution} gave another output"
-        one = run_loop(self._run, start, start + 1) if one is None else one  # a fault of the model itself surfaces here
+        one = run_loop(self._run, start, start + 1)  # a fault of the model itself surfaces here
         if self._settings.plan.on_error == "raise":
             raise VectorisationError(
                 f"The passes cannot be run together ({reason}). Plan(on_error='loop') runs them one after the other."
@@ -261,10 +261,10 @@ class Drawing:
         self._known.execution = f"loop: not vectorised ({reason})"
         return one
 
-    def _few_agree(self, chunk: Tree, start: int) -> bool:
+    def _few_agree(self, chunk: Tree, draw: int) -> bool:
         """Whether the loop gives the same for the first rows. If not, that proves nothing: they may need the others."""
         try:
-            few = run_loop(self._on_few(), start, start + 1)
+            few = run_loop(self._on_few(), draw, draw + 1)
         except Exception:
             return False
         many, single = tensors(chunk), tensors(few)

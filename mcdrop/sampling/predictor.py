@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from mcdrop.calibration import Score, StreamedLogDensity, Tally
-from mcdrop.errors import InputError, NonFiniteError
+from mcdrop.errors import InputError, NonFiniteError, UnavailableError
 from mcdrop.prediction import Likelihood, Prediction, Provenance, Summary, concatenate
 from mcdrop.sampling.batches import Unpack, length_of
 from mcdrop.sampling.drawing import note_inputs
@@ -86,8 +86,8 @@ class Draws(ABC):
     def __iter__(self) -> Iterator[Tree]: ...
 
     def enough(self) -> None:
-        """Ends the drawing with what has been drawn."""
-        raise NotImplementedError
+        """Ends the drawing with what has been drawn; of an ensemble's members, which are all there is, never asked."""
+        raise UnavailableError("These draws are all there is: they cannot be ended before the last.")
 
 
 class Predictor(ABC):

@@ -7,6 +7,9 @@ from torch import Tensor
 
 from mcdrop.posterior import Dropout
 
+_LOOKED_AT = 64
+"""Draws among which one is looked for that drops something."""
+
 
 class Remembered:
     """Masks that remember for which sites they were asked."""
@@ -23,6 +26,19 @@ class Remembered:
     def uniform(self, site: str, shape: Sequence[int], start: int, stop: int) -> Tensor:
         self.asked[site] = (tuple(shape), None)
         return self._posterior.uniform(site, shape, start, stop)
+
+    def telling(self, start: int, stop: int) -> int:
+        """Which of the draws `start` .. `stop - 1`, counted from 0, shows best whether masks are applied as they should
+        be: the first if it drops something at each site, else, of at most 64, the one that does so at most sites."""
+        sites = [(site, shape, p) for site, (shape, p) in self.asked.items() if p is not None]
+
+        def drops(stop: int) -> Tensor:
+            rows = [~self._posterior.keep(site, shape, p, start, stop).flatten(1).all(1) for site, shape, p in sites]
+            return torch.stack(rows).sum(0)
+
+        if not sites or drops(start + 1)[0] == len(sites):
+            return 0
+        return int(drops(min(stop, start + _LOOKED_AT)).argmax())
 
     @property
     def unseen(self) -> bool:

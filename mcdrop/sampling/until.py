@@ -29,7 +29,8 @@ class Until:
     (sigma = 1) are covered in 80 to 94 of 100, best where the error asked for takes 100 draws and more.
 
     In a loader every batch stops on its own, so that here, and only here, results depend on the size of batches: a
-    prediction then knows the number of draws of each row (`num_samples_per_row`) and no densities of its mixture.
+    prediction then knows the number of draws of each row (`num_samples_per_row`). It keeps no draws, so there are no
+    densities of its mixture, and since its rows share none, scores of it state no Monte Carlo error.
 
     Args:
         mc_error: The error wanted, > 0, in the unit of `Prediction.mc_error`: probability for classes.

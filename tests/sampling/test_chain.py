@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 import mcdrop
 from mcdrop.errors import VectorisationError
-from mcdrop.sampling import chained
+from mcdrop.sampling import chain, chained
 from mcdrop.sampling.chain import Multiply, Pool
 from mcdrop.sampling.chain_cost import Cost, cost_of, units_of
 
@@ -209,6 +209,15 @@ def test_whole_rows_are_dropped_where_torch_reads_rows_as_channels() -> None:
             for execution in ("auto", "loop")
         )
         torch.testing.assert_close(auto, loop, rtol=1e-10, atol=1e-12)
+
+
+def test_an_execution_that_misreads_a_mask_is_found_out_at_low_rates_too(monkeypatch) -> None:
+    """The check looks at a draw that drops something: the first often does not."""
+    monkeypatch.setattr(chain, "_WHOLE_CHANNELS", {})  # nn.Dropout1d on (N, C) is then read as a mask of columns
+    model = nn.Sequential(nn.Linear(6, 8), nn.Dropout1d(0.02), nn.Linear(8, 2)).double().eval()
+    for seed in range(10):
+        mc = mcdrop.MCDropout(model, likelihood=mcdrop.Identity(), num_samples=64, seed=seed)
+        assert not mc(torch.randn(ROWS, dtype=torch.float64)).provenance.execution.startswith("chain")
 
 
 @pytest.mark.parametrize("kind", [np.float32, torch.tensor])
