@@ -1,13 +1,9 @@
-"""What the machine is, and the least that arithmetic and memory cost on it."""
+"""The least that arithmetic and memory cost on the machine."""
 
-import datetime
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -44,18 +40,3 @@ def _median(run: Callable[[], object], rounds: int) -> float:
         run()
         taken.append(time.perf_counter() - start)
     return statistics.median(taken[1:])
-
-
-def described() -> str:
-    """The machine, the software and the date, in a line."""
-    return (
-        f"{_processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}, "
-        f"Python {platform.python_version()}, {datetime.date.today()}"
-    )
-
-
-def _processor() -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    found = next((line.split(":")[1] for line in lines if line.startswith("model name")), platform.processor())
-    return " ".join(found.replace("(R)", "").split())

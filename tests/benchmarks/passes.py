@@ -10,7 +10,6 @@ writes nothing.
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,8 +19,9 @@ from typing import Any
 import torch
 from matplotlib.figure import Figure
 
+from examples.experiments.page import fill, machine
 from tests.benchmarks import memory, passes_pictures, passes_tables, precision, scaling
-from tests.benchmarks.machine import Prices, described, prices
+from tests.benchmarks.machine import Prices, prices
 from tests.benchmarks.speed import Race, race
 from tests.benchmarks.speed_contenders import OTHERS
 from tests.benchmarks.speed_work import WORK
@@ -81,7 +81,7 @@ class Measured:
 def measure(rounds: int, threads: int, wanted: Callable[[str], bool] = lambda name: True) -> Measured:
     """Measures what is wanted, by its name."""
     torch.set_num_threads(threads)
-    found = Measured(described(), rounds, prices())
+    found = Measured(machine(), rounds, prices())
     found.races = [race(work, rounds) for work in WORK if wanted(f"speed: {work.name}")]
     if wanted("precision"):
         found.precisions = [precision.measure(problem, rounds) for problem in precision.problems()]
@@ -94,20 +94,6 @@ def measure(rounds: int, threads: int, wanted: Callable[[str], bool] = lambda na
         if wanted(f"scaling: {sweep}")
     }
     return found
-
-
-def fill(page: str, tables: dict[str, str]) -> str:
-    """The page with each table between its markers, `<!-- name -->` and `<!-- /name -->`.
-
-    Raises:
-        ValueError: A marker is missing.
-    """
-    for name, text in tables.items():
-        between = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        page, count = between.subn(lambda found, text=text: f"{found[1]}\n{text}\n\n{found[2]}", page)
-        if count != 1:
-            raise ValueError(f"<!-- {name} --> stands {count} times on the page; expected once, with its end.")
-    return page
 
 
 def store(found: Measured, folder: Path) -> None:

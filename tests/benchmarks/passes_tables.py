@@ -3,17 +3,12 @@
 import statistics
 from collections.abc import Callable, Sequence
 
+from examples.experiments.page import table
 from tests.benchmarks.machine import Prices
 from tests.benchmarks.memory import FLOOR, Growth
 from tests.benchmarks.precision import AT, NAIVE, Precision
 from tests.benchmarks.scaling import Cost
 from tests.benchmarks.speed import Race
-
-
-def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """A table whose columns but the first are numbers or short words."""
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *body))
 
 
 def ratio(values: Sequence[float]) -> str:

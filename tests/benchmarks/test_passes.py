@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from examples.experiments.page import fill
 from tests.benchmarks import passes
 from tests.benchmarks.machine import Prices
 from tests.benchmarks.memory import Growth, Held
@@ -27,21 +28,9 @@ def measured() -> Measured:
 
 
 def test_the_page_has_a_place_for_every_table(measured) -> None:
-    filled = passes.fill(PAGE.read_text(), measured.tables())
+    filled = fill(PAGE.read_text(), measured.tables())
     for table in measured.tables().values():
         assert filled.count(table) == 1
-
-
-def test_filling_again_changes_nothing_else() -> None:
-    page = "before\n<!-- speed -->\nold\n<!-- /speed -->\nafter\n"
-    once = passes.fill(page, {"speed": r"| new \1 |"})
-    assert once == "before\n<!-- speed -->\n\n| new \\1 |\n\n<!-- /speed -->\nafter\n"
-    assert passes.fill(once, {"speed": r"| new \1 |"}) == once
-
-
-def test_a_missing_marker_is_named() -> None:
-    with pytest.raises(ValueError, match="<!-- speed --> stands 0 times"):
-        passes.fill("<!-- speed -->\n", {"speed": "table"})
 
 
 def test_tables_pictures_and_figures_are_stored(measured, tmp_path) -> None:
