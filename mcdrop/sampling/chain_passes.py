@@ -33,6 +33,9 @@ from mcdrop.sampling.chain import (
 Masks: TypeAlias = Callable[[Drop, tuple[int, ...]], Tensor]
 """The masks of a site for the draws at hand, from the shape of what one mask has: booleans (n, *shape)."""
 
+Factors: TypeAlias = Masks
+"""The same as numbers: the site's scale where a value is kept, 0 where it is dropped. Not to be written to."""
+
 
 class Weights:
     """The weights of a chain's layers with their normalisation taken in, computed once for all draws."""
@@ -80,14 +83,14 @@ class _Draws:
             self.values, self.drawn, self.ours = (self.by_draw() * factor[:, None]).flatten(0, 1), True, True
 
 
-def run_at_once(steps: Sequence[Step], weights: Weights, values: Tensor, masks: Masks) -> Tensor:
+def run_at_once(steps: Sequence[Step], weights: Weights, values: Tensor, factors: Factors) -> Tensor:
     """The rest of the chain for all draws together.
 
     Args:
         steps: From the first `Drop` on.
         weights: Of the chain.
         values: What reaches the first `Drop`, (N, C, *map); not written to.
-        masks: Gives the masks of these draws.
+        factors: Gives the masks of these draws.
 
     Returns:
         Outputs (n, N, *out).
@@ -95,7 +98,7 @@ def run_at_once(steps: Sequence[Step], weights: Weights, values: Tensor, masks: 
     at = _Draws(values, len(values))
     for step in steps:
         if isinstance(step, Drop):
-            _drop_at_once(step, at, masks)
+            _drop_at_once(step, at, factors)
         elif isinstance(step, Multiply):
             _multiply_at_once(step.layer, *weights[step], at)
         elif isinstance(step, Flatten):
@@ -112,10 +115,9 @@ def run_at_once(steps: Sequence[Step], weights: Weights, values: Tensor, masks: 
     return at.by_draw()
 
 
-def _drop_at_once(step: Drop, at: _Draws, masks: Masks) -> None:
+def _drop_at_once(step: Drop, at: _Draws, factors: Factors) -> None:
     unit = tuple(at.values.shape[1:])
-    keep = masks(step, unit[:1] if step.channels else unit)
-    factor = keep * torch.tensor(step.scale, dtype=at.values.dtype)  # of that type at once
+    factor = factors(step, unit[:1] if step.channels else unit)
     if step.channels:
         at.factor = factor if at.factor is None else at.factor * factor
     else:

@@ -9,8 +9,8 @@ from torch import Tensor
 from mcdrop.sampling.chain import Drop, Step
 from mcdrop.sampling.chain_cost import Cost, cost_of, units_of
 from mcdrop.sampling.chain_passes import Weights, run_at_once, run_one_by_one
-from mcdrop.sampling.passes import Masks
 from mcdrop.sampling.plan import Plan
+from mcdrop.sampling.remembered import Remembered
 
 
 class Chained:
@@ -25,7 +25,7 @@ class Chained:
     """
 
     def __init__(
-        self, steps: Sequence[Step], x: Tensor, masks: Masks, plan: Plan, costs: MutableMapping[int, Cost]
+        self, steps: Sequence[Step], x: Tensor, masks: Remembered, plan: Plan, costs: MutableMapping[int, Cost]
     ) -> None:
         first = next(place for place, step in enumerate(steps) if isinstance(step, Drop))
         self._shared, self._steps = steps[:first], steps[first:]
@@ -73,8 +73,12 @@ class Chained:
         def masks(step: Drop, unit: tuple[int, ...]) -> Tensor:
             return self._masks.keep(step.name, (1, *unit), step.p, start, stop)[:, 0]
 
+        def factors(step: Drop, unit: tuple[int, ...]) -> Tensor:
+            dtype = self._values.dtype
+            return self._masks.factors(step.name, (1, *unit), step.p, start, stop, step.scale, dtype)[:, 0]
+
         if not self.cost.is_one_by_one:
-            return run_at_once(self._steps, self._weights, self._values, masks)
+            return run_at_once(self._steps, self._weights, self._values, factors)
         return run_one_by_one(self._steps, self._weights, self._values, masks, count=stop - start, thin=self.cost.thin)
 
 

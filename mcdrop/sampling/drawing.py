@@ -1,5 +1,6 @@
 """Drawing T passes for one input: what is established first, how the passes are run, what is checked at the end."""
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -19,6 +20,7 @@ from mcdrop.posterior import Dropout
 from mcdrop.sampling.chain import chain_of
 from mcdrop.sampling.chained import Chained
 from mcdrop.sampling.forecast import Forecast
+from mcdrop.sampling.held_masks import HeldMasks
 from mcdrop.sampling.known import FEW, Known, Settings, found
 from mcdrop.sampling.memory import is_out_of_memory
 from mcdrop.sampling.output import whole
@@ -44,6 +46,7 @@ class Drawing:
         known: What is established for this kind of input; its `execution` is filled in by the first draws.
         settings: The options.
         first_row: Number of the first row among all rows of a data set, for masks of their own in each row.
+        held: Masks drawn before with the same design; extended.
 
     Attributes:
         total: How many draws there will be; to lower it to `drawn` ends the drawing.
@@ -63,7 +66,9 @@ class Drawing:
         known: Known,
         settings: Settings,
         first_row: int,
+        held: HeldMasks,
     ) -> None:
+        self._held = held
         self._inputs = (model, args, kwargs)
         self._known = known
         self._settings = settings
@@ -80,7 +85,9 @@ class Drawing:
         model, args, kwargs = self._inputs
         settings = self._settings
         self.shared = settings.shared_masks and not self._known.discovery.native
-        self._masks = Remembered(Dropout(settings.seed, settings.design, None if self.shared else self._first_row))
+        self._masks = Remembered(
+            Dropout(settings.seed, settings.design, None if self.shared else self._first_row), self._held
+        )
         self._run = self._passes(model, args, kwargs)
         self._chain = self._as_chain(model, args, kwargs)
 
@@ -171,7 +178,7 @@ class Drawing:
 
     def _together(self, execution: str, start: int, total: int) -> Tree:
         """As many draws as are to run together, from `start` on."""
-        known, stop = self._known, min(total, start + self.at_once(execution))
+        known, stop = self._known, start + self.at_once(execution, total - start)
         while True:
             try:
                 return self._between(execution, start, stop)
@@ -187,15 +194,18 @@ class Drawing:
             stop = start + (stop - start) // 2
             known.most = (stop - start) * self._rows
 
-    def at_once(self, execution: str) -> int:
-        """How many passes run at once in this way."""
+    def at_once(self, execution: str, left: int) -> int:
+        """How many of the passes that are left run at once in this way: shares as equal as may be."""
         if execution == _CHAIN:
             assert self._chain is not None
             planned = self._chain.chunk
         else:
             on_processor = all(tensor.device.type == "cpu" for tensor in tensors(self._inputs[1:]))
             planned = self._known.at_once(self._settings.plan, self._rows, NEAR if on_processor else None)
-        return planned if self._known.most is None else max(1, min(planned, self._known.most // self._rows))
+        most = planned if self._known.most is None else max(1, min(planned, self._known.most // self._rows))
+        if self._settings.plan.chunk is not None:
+            return min(left, most)
+        return math.ceil(left / math.ceil(left / most))
 
     def forecast(self) -> Forecast:
         """How the passes run. Runs a few to see that they can."""
@@ -207,7 +217,7 @@ class Drawing:
             if execution.startswith("loop"):
                 chosen, chunk, count = "loop", 1, total * plain
             else:
-                chosen, chunk = execution.split(",")[0], min(total, self.at_once(execution))
+                chosen, chunk = execution.split(",")[0], self.at_once(execution, total)
                 one, two = (self._multiply_adds(execution, draws) for draws in (1, 2))
                 each, chunks = two - one, -(-total // chunk)
                 # What all draws share runs for each chunk; a chain keeps it.

@@ -26,7 +26,7 @@ from mcdrop.posterior import Design, Dropout, Independent
 from mcdrop.prediction import Gaussian, Identity, Likelihood, Moments, RawPrediction, RegressionPrediction
 from mcdrop.sampling.mcdropout import predict
 from mcdrop.sampling.output import Output, selector
-from mcdrop.sampling.passes import StochasticPass, Supplied
+from mcdrop.sampling.passes import StochasticPass, supplied
 from mcdrop.sampling.plan import Plan
 from mcdrop.sampling.subnetwork import discovered
 from mcdrop.sites import Discovery, Site, Sites, close, count_rows
@@ -289,7 +289,7 @@ def _response(run: StochasticPass, masks: _OpenAtTheEnd, draw: int | Tensor) -> 
             give(0, 0)  # for no draws: to learn which site asks
             if masks.asked == masks.last:
                 return z.to(device)
-            return Supplied.apply(number, lambda start, stop: give(start, stop).to(device))
+            return supplied(number, lambda start, stop: give(start, stop).to(device))
 
         result: Tree = run(supply)
         if not isinstance(result, Tensor):

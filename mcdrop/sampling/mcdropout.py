@@ -14,6 +14,7 @@ from mcdrop.prediction import Likelihood, Prediction, Provenance
 from mcdrop.sampling.batches import Unpack, read_batches
 from mcdrop.sampling.drawing import Drawing
 from mcdrop.sampling.forecast import Forecast
+from mcdrop.sampling.held_masks import HeldMasks
 from mcdrop.sampling.known import Known, Settings, establish
 from mcdrop.sampling.members import InTurn, OnePass, draws_of, member_seeds
 from mcdrop.sampling.output import Output, selector
@@ -118,6 +119,7 @@ class MCDropout(Predictor):
             self._reading.until.looks(design.block_size)
         self._known: OrderedDict[Hashable, Known] = OrderedDict()
         self._last: Known | None = None
+        self._held = HeldMasks()
 
     def __repr__(self) -> str:
         s = self._settings
@@ -195,6 +197,7 @@ class MCDropout(Predictor):
         """Forgets what was established about the model; the next call looks again."""
         self._known.clear()
         self._last = None
+        self._held = HeldMasks()
 
     def _batches(
         self, loader: Iterable[Any], unpack: Unpack | None
@@ -241,7 +244,7 @@ class MCDropout(Predictor):
             while len(self._known) > _CACHE_SIZE * self._num_models:
                 self._known.popitem(last=False)
         self._last = known
-        return Drawing(model, args, kwargs, known=known, settings=settings, first_row=first_row)
+        return Drawing(model, args, kwargs, known=known, settings=settings, first_row=first_row, held=self._held)
 
 
 class _Passes(Draws):

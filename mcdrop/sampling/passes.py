@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mcdrop.errors import RowAxisError, UncontrolledSiteError
 from mcdrop.sites import Call, Discovery, Interception, RandomCall, RowAxis, Shadow, Site, Sites, Switch
+from mcdrop.sites.mapped import all_samples, is_mapped, level_of, map_over
 from mcdrop.sites.switch import Reader
 from mcdrop.tree import map_tensors, tensors
 from mcdrop.types import Tree
@@ -90,7 +91,7 @@ class StochasticPass:
         """
 
         def copied(tensor: Tensor) -> Tensor:  # the model may write to its input
-            if repeat and not torch._C._functorch.is_batchedtensor(tensor):
+            if repeat and not is_mapped(tensor):
                 tensor = supply(lambda start, stop: tensor.expand(stop - start, *tensor.shape), tensor.device)
             return tensor.clone()
 
@@ -201,7 +202,7 @@ def run_vectorised(run: StochasticPass, start: int, stop: int, repeat: bool = Fa
         nonlocal picked
 
         def supply(give: Callable[[int, int], Tensor], device: torch.device) -> Tensor:
-            return Supplied.apply(draw, lambda first, last: give(first, last).to(device))
+            return supplied(draw, lambda first, last: give(first, last).to(device))
 
         picked = run(supply, repeat)
         return tuple(tensors(picked))
@@ -210,26 +211,12 @@ def run_vectorised(run: StochasticPass, start: int, stop: int, repeat: bool = Fa
     return map_tensors(lambda _: next(outputs), picked)
 
 
-class Supplied(torch.autograd.Function):
-    """Something supplied for one draw, whose rule under vmap supplies it for all mapped draws at once.
+def supplied(draw: Tensor, give: Callable[[int, int], Tensor]) -> Tensor:
+    """Something supplied for one draw; where draws are mapped by vmap, for all of them at once.
 
     So a site's masks are drawn when the pass reaches it, in a shape known only then, and are never copied.
     """
-
-    generate_vmap_rule = False
-
-    @staticmethod
-    def forward(draw: Tensor, give: Callable[[int, int], Tensor]) -> Tensor:
+    if not is_mapped(draw):
         return give(int(draw), int(draw) + 1)[0]
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.mark_non_differentiable(output)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> tuple[None, None]:
-        return None, None
-
-    @staticmethod
-    def vmap(info: Any, in_dims: Any, draw: Tensor, give: Callable[[int, int], Tensor]) -> tuple[Tensor, int]:
-        return give(int(draw[0]), int(draw[-1]) + 1), 0
+    numbers = all_samples(draw)
+    return map_over(give(int(numbers[0]), int(numbers[-1]) + 1), level_of(draw))

@@ -5,7 +5,7 @@ from typing import Literal
 
 from mcdrop.errors import InputError
 
-NEAR = 12 << 20
+NEAR = 7 << 20
 """Bytes of one operation's results that processors keep near them. Measured on two cores: with more, operations wait
 for memory; with less, starting them takes longer than they do."""
 

@@ -1,4 +1,4 @@
-"""Masks, and which of them a model asked for."""
+"""The masks of one drawing, and which of them its model asked for."""
 
 from collections.abc import Sequence
 
@@ -6,22 +6,42 @@ import torch
 from torch import Tensor
 
 from mcdrop.posterior import Dropout
+from mcdrop.sampling.held_masks import HeldMasks
 
 _LOOKED_AT = 64
 """Draws among which one is looked for that drops something."""
 
 
 class Remembered:
-    """Masks that remember for which sites they were asked."""
+    """Masks that remember for which sites they were asked.
 
-    def __init__(self, posterior: Dropout) -> None:
+    Args:
+        posterior: Draws them.
+        held: Holds those that rows share, of drawings before and after: masks of their own are of other rows next time.
+    """
+
+    def __init__(self, posterior: Dropout, held: HeldMasks) -> None:
         self._posterior = posterior
+        self._held = held if posterior.rows_from is None else HeldMasks(0)
         self.used_probability = posterior.used_probability
         self.asked: dict[str, tuple[tuple[int, ...], float | None]] = {}
 
     def keep(self, site: str, shape: Sequence[int], p: float, start: int, stop: int) -> Tensor:
         self.asked[site] = (tuple(shape), p)
-        return self._posterior.keep(site, shape, p, start, stop)
+        key = (self._posterior.seed, site, tuple(shape), p, start, stop)
+        return self._held.get(key, lambda: self._posterior.keep(site, shape, p, start, stop))
+
+    def factors(
+        self, site: str, shape: Sequence[int], p: float, start: int, stop: int, scale: float, dtype: torch.dtype
+    ) -> Tensor:
+        """`scale` where a unit is kept and 0 where it is dropped, (stop - start, *shape)."""
+        self.asked[site] = (tuple(shape), p)
+        key = (self._posterior.seed, site, tuple(shape), p, start, stop, scale, dtype)
+
+        def drawn() -> Tensor:
+            return self._posterior.keep(site, shape, p, start, stop) * torch.tensor(scale, dtype=dtype)
+
+        return self._held.get(key, drawn)
 
     def uniform(self, site: str, shape: Sequence[int], start: int, stop: int) -> Tensor:
         self.asked[site] = (tuple(shape), None)

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.jit import ScriptModule
 
 from mcdrop.errors import UncontrolledSiteError
+from mcdrop.sites.mapped import is_mapped
 from mcdrop.tree import tensors
 
 _PROBABILITIES = ("p", "dropout", "dropout_p")
@@ -95,5 +96,5 @@ def _is_random(kind: str) -> bool:
 
 def _refuse_vmap(module: torch.nn.Module, args: tuple[Any, ...]) -> None:
     """TorchScript specialises its code to what it has seen, and then fails on the tensors of vmap."""
-    if any(torch._C._functorch.is_batchedtensor(tensor) for tensor in tensors(args)):
+    if any(is_mapped(tensor) for tensor in tensors(args)):
         raise RuntimeError("what a scripted or traced module is given depends on a mask")

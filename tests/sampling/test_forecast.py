@@ -6,6 +6,7 @@ from torch import nn
 
 import mcdrop
 from mcdrop.errors import UnavailableError
+from mcdrop.sites import discover
 
 
 class Own(nn.Module):
@@ -41,6 +42,15 @@ def test_what_is_shared_is_counted_once(model, kind) -> None:
 
 def test_chunks_of_vectorised_passes_share_within_each() -> None:
     found = forecast(Own(mlp()), plan=mcdrop.Plan(chunk=8))  # 8, 8 and 4
+    assert found.multiply_adds == 3 * 5 * 6 * 10 + 20 * 5 * 10 * 4
+
+
+def test_where_memory_decides_chunks_are_equal() -> None:
+    discovery = discover(Own(mlp()), (torch.randn(5, 6),), {}, batch_dim=0)
+    plan = mcdrop.Plan(memory=8 * (discovery.largest + discovery.bytes_made // 4))
+    assert plan.at_once(discovery.largest, discovery.bytes_made) == 8
+    found = forecast(Own(mlp()), plan=plan)  # 7, 7 and 6
+    assert found.chunk == 7
     assert found.multiply_adds == 3 * 5 * 6 * 10 + 20 * 5 * 10 * 4
 
 
