@@ -53,8 +53,8 @@ class Cost:
 
     def chunk(self, memory: int, steps: int, itemsize: int) -> int:
         """How many draws to run at once: as the cache holds, more where starting the operations would cost a tenth."""
-        if self.is_one_by_one:  # of the other draws only masks and outputs are held
-            return max(1, memory // (2 * itemsize * self.held))
+        if self.is_one_by_one:  # of the other draws only masks and outputs are held, but what reads them makes copies
+            return max(1, min(memory // 2, CACHE // 4) // (itemsize * self.held))
         held = max(1, memory // (4 * itemsize * self.largest))
         cached = CACHE // (itemsize * self.largest)
         worth_starting = math.ceil(10 * steps * OPERATION / self.at_once)

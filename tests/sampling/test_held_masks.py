@@ -1,5 +1,9 @@
 """Masks that rows share are drawn once for a predictor, whatever the rows; nothing that is predicted changes by it."""
 
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -74,15 +78,47 @@ def test_another_rate_or_seed_has_other_masks() -> None:
 
 
 def test_no_more_is_held_than_the_limit() -> None:
-    held, drawn = HeldMasks(limit=10), []
+    held, drawn = HeldMasks(limit=640), []
 
     def draw(size: int) -> Tensor:
         drawn.append(size)
         return torch.ones(size, dtype=torch.bool)
 
-    for size in (6, 5, 4, 6, 5, 4):
+    for size in (384, 320, 250, 384, 320, 250):
         assert len(held.get(size, lambda size=size: draw(size))) == size
-    assert drawn == [6, 5, 4, 5]
+    assert drawn == [384, 320, 250, 320]
+
+
+def test_what_is_held_is_what_was_drawn_whatever_its_type_and_size() -> None:
+    held, generator = HeldMasks(), torch.Generator().manual_seed(0)
+    drawn = {
+        (size, dtype): torch.rand(3, size, generator=generator).gt(0.5).to(dtype)
+        for size in (1, 7, 1000, 500_000)
+        for dtype in (torch.bool, torch.float32, torch.float64)
+    }
+    for _ in range(2):
+        for key, masks in drawn.items():
+            assert torch.equal(held.get(key, lambda masks=masks: masks), masks)
+
+
+def test_threads_do_not_hold_masks_in_one_place() -> None:
+    held = HeldMasks()
+
+    def masks(number: int) -> Tensor:
+        return torch.full((1000,), number, dtype=torch.float32)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: held.get(number, lambda: masks(number)), range(500)))
+    assert all(torch.equal(held.get(number, lambda: masks(-1)), masks(number)) for number in range(500))
+
+
+def test_a_copied_predictor_begins_without_masks() -> None:
+    net, x = Net(), torch.randn(5, 4)
+    mc = predictor(net)
+    draws = mc.sample(x)
+    assert torch.equal(copy.deepcopy(mc).sample(x), draws)
+    assert torch.equal(pickle.loads(pickle.dumps(mc)).sample(x), draws)
+    assert not copy.deepcopy(mc)._held._masks
 
 
 def test_to_clear_is_to_forget_the_masks(asked) -> None:
