@@ -27,7 +27,7 @@ from mcdrop.sampling.output import whole
 from mcdrop.sampling.passes import StochasticPass, run_loop, run_vectorised, stacked
 from mcdrop.sampling.plan import NEAR
 from mcdrop.sampling.remembered import Remembered
-from mcdrop.sites import close, devices_of, first_rows, preserved_randomness
+from mcdrop.sites import close, coarsest, devices_of, first_rows, preserved_randomness
 from mcdrop.tree import map_tensors, tensors
 from mcdrop.types import Tree
 
@@ -259,7 +259,7 @@ class Drawing:
                 self._known.execution = execution
                 return chunk
             self._few_differ = self.shared and self._known.rows == FEW < self._rows
-            if _agree(told, run_loop(self._run, start + place, start + place + 1)):
+            if self._agree(told, run_loop(self._run, start + place, start + place + 1)):
                 self._known.execution = execution
                 return chunk
             reason = reason or f"{execution} gave another output"
@@ -280,7 +280,16 @@ class Drawing:
         many, single = tensors(chunk), tensors(few)
         if len(many) != len(single) or any(a.ndim != b.ndim for a, b in zip(many, single, strict=True)):
             return False
-        return _agree(map_tensors(_cut, chunk, few), few)
+        return self._agree(map_tensors(_cut, chunk, few), few)
+
+    def _agree(self, chunk: Tree, one: Tree) -> bool:
+        model, *inputs = self._inputs
+        computed_in = coarsest(list(model.parameters()), inputs)  # what is read may be float64 of an output that is not
+        many, single = tensors(chunk), tensors(one)
+        return len(many) == len(single) and all(
+            a.dtype == b.dtype and a.shape[1:] == b.shape[1:] and close(a[:1], b, computed_in=computed_in)
+            for a, b in zip(many, single, strict=True)
+        )
 
     def _on_few(self) -> StochasticPass:
         """The passes on the first rows only, where there are more."""
@@ -342,13 +351,6 @@ def _multiply_adds(run: Callable[[], object]) -> int:
 def _cut(many: Tensor, few: Tensor) -> Tensor:
     """The first of many draws, and of each axis as much as the few rows have."""
     return many[tuple(slice(size) for size in few.shape)]
-
-
-def _agree(chunk: Tree, one: Tree) -> bool:
-    many, single = tensors(chunk), tensors(one)
-    return len(many) == len(single) and all(
-        a.dtype == b.dtype and a.shape[1:] == b.shape[1:] and close(a[:1], b) for a, b in zip(many, single, strict=True)
-    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from mcdrop.sampling.output import Output, selector
 from mcdrop.sampling.passes import StochasticPass, run_loop, run_vectorised
 from mcdrop.sampling.plan import Plan
 from mcdrop.sampling.subnetwork import discovered
-from mcdrop.sites import Sites, close
+from mcdrop.sites import Sites, close, coarsest
 from mcdrop.tree import map_tensors, tensors
 from mcdrop.types import Tree
 
@@ -111,15 +111,22 @@ def forest(
     with torch.no_grad():
         first = run_loop(run, 0, 1)
         at_once = plan.at_once(discovery.largest, discovery.bytes_made)
-        execute = run_loop if at_once == 1 or not _vectorises(run, first, min(at_once, masks.count)) else run_vectorised
+        computed_in = coarsest(list(model.parameters()), [args, kwargs])
+        execute = (
+            run_loop
+            if at_once == 1 or not _vectorises(run, first, min(at_once, masks.count), computed_in)
+            else run_vectorised
+        )
         chunks = [execute(run, start, min(masks.count, start + at_once)) for start in range(0, masks.count, at_once)]
     return Forest(masks, map_tensors(lambda *parts: torch.cat(parts), chunks[0], *chunks[1:]))
 
 
-def _vectorises(run: StochasticPass, first: Tree, count: int) -> bool:
+def _vectorises(run: StochasticPass, first: Tree, count: int, computed_in: torch.dtype) -> bool:
     """Whether the vectorised execution gives what the loop does."""
     try:
         chunk = run_vectorised(run, 0, count)
     except Exception:
         return False
-    return all(close(many[:1], one) for many, one in zip(tensors(chunk), tensors(first), strict=True))
+    return all(
+        close(many[:1], one, computed_in=computed_in) for many, one in zip(tensors(chunk), tensors(first), strict=True)
+    )

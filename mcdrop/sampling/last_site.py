@@ -29,7 +29,7 @@ from mcdrop.sampling.output import Output, selector
 from mcdrop.sampling.passes import StochasticPass, supplied
 from mcdrop.sampling.plan import Plan
 from mcdrop.sampling.subnetwork import discovered
-from mcdrop.sites import Discovery, Site, Sites, close, count_rows
+from mcdrop.sites import Discovery, Site, Sites, close, coarsest, count_rows
 from mcdrop.types import ArrayLike, Tree
 
 _Integrate: TypeAlias = Callable[[Callable[[Tensor], Tensor]], tuple[Tensor, Tensor]]
@@ -223,7 +223,7 @@ def closed_head(
     )
     first = _response(run, masks, 0)
     shape = _masks_of_their_own(last, first)
-    _check_affine(first, shape, last.name)
+    _check_affine(first, shape, last.name, coarsest(list(model.parameters()), [args, kwargs]))
     outputs = first(torch.ones(shape))
     if covariance and outputs.ndim != 2:
         raise InputError(f"covariance=True needs outputs (N, D), and the model returned {tuple(outputs.shape)}.")
@@ -324,12 +324,14 @@ def _masks_of_their_own(last: Site, respond: Callable[[Tensor], Tensor]) -> tupl
     return tuple(unit)
 
 
-def _check_affine(respond: Callable[[Tensor], Tensor], shape: tuple[int, ...], name: str) -> None:
+def _check_affine(
+    respond: Callable[[Tensor], Tensor], shape: tuple[int, ...], name: str, computed_in: torch.dtype
+) -> None:
     generator = torch.Generator().manual_seed(0)
     far = _FAR * torch.randn(3, *shape, generator=generator, dtype=torch.float64)
     with torch.no_grad():
         combined, straight = respond(far[0] + far[1] - far[2]), respond(far[0]) + respond(far[1]) - respond(far[2])
-    if not close(combined, straight):
+    if not close(combined, straight, computed_in=computed_in):
         raise _refused(f"the output is not affine in the mask of {name}, the last site: what follows is no linear map")
 
 

@@ -13,6 +13,7 @@ from mcdrop.sites.randomness import devices_of as devices_of
 from mcdrop.sites.randomness import preserved_randomness as preserved_randomness
 from mcdrop.sites.rows import RowAxis as RowAxis
 from mcdrop.sites.rows import close as close
+from mcdrop.sites.rows import coarsest as coarsest
 from mcdrop.sites.rows import count_rows as count_rows
 from mcdrop.sites.rows import first_rows as first_rows
 from mcdrop.sites.select import Named as Named

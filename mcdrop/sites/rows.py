@@ -241,15 +241,25 @@ def _cannot_tell(name: str, reason: str) -> str:
     )
 
 
-def close(first: Tensor, second: Tensor) -> bool:
-    """Equal up to what another batch size changes: the square root of the precision, relative to the largest value."""
+def coarsest(*trees: Tree) -> torch.dtype:
+    """The floating type of least precision among tensors: what is computed of them is no more precise."""
+    found = [tensor.dtype for tensor in tensors(trees) if tensor.is_floating_point()]
+    return max(found, key=lambda dtype: torch.finfo(dtype).eps, default=torch.float64)
+
+
+def close(first: Tensor, second: Tensor, *, computed_in: torch.dtype = torch.float64) -> bool:
+    """Equal up to what another batch size changes: the square root of the precision, relative to the largest value.
+
+    The precision is that of the two, or that of `computed_in` where it is less.
+    """
     if first.layout != torch.strided or second.layout != torch.strided:
-        return first.layout == second.layout and close(first.to_dense(), second.to_dense())
+        dense = first.to_dense(), second.to_dense()
+        return first.layout == second.layout and close(*dense, computed_in=computed_in)
     equal = torch.equal(first, second)
     if equal or not first.is_floating_point():
         return equal
     scale = second.detach().abs().nan_to_num(0, 0, 0).amax().item() if second.numel() else 0.0
-    tolerance = torch.finfo(first.dtype).eps ** 0.5
+    tolerance = max(torch.finfo(dtype).eps for dtype in (first.dtype, computed_in)) ** 0.5
     return torch.allclose(first, second, rtol=0, atol=tolerance * scale, equal_nan=True)
 
 

@@ -183,3 +183,26 @@ def test_rows_are_not_told_by_a_few_of_equal_length(lengths) -> None:
     x = torch.randn(8, 5, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     with pytest.raises(RowAxisError, match="cannot be told"):
         mcdrop.MCDropout(model, likelihood=mcdrop.Identity(), num_samples=6, seed=0).sample(x, torch.tensor(lengths))
+
+
+class Fused(nn.Module):
+    """A forward of its own, whose sums round in another order when draws are mapped."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.drop, self.last = nn.Linear(6, 300), nn.Dropout(), nn.Linear(300, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.drop(self.first(x).relu()))
+
+
+@pytest.mark.parametrize("model", [nn.Sequential(nn.Linear(6, 300), nn.Dropout(), nn.Linear(300, 1)), Fused()])
+def test_an_output_that_is_read_as_float64_is_held_to_the_precision_it_was_computed_in(model, x) -> None:
+    model, rows = trained_looking(model).float(), x.float()
+    as_given, as_float64 = (
+        mcdrop.MCDropout(model, likelihood=mcdrop.Identity(), num_samples=20, seed=0, output=output)
+        for output in (None, lambda output: 2.5 * output.double() + 1)
+    )
+    expected, draws = as_given.sample(rows), as_float64.sample(rows)
+    assert as_float64(rows).provenance.execution == as_given(rows).provenance.execution
+    torch.testing.assert_close(draws, 2.5 * expected.double() + 1, rtol=1e-6, atol=0)

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from mcdrop.errors import InputError, RowAxisError
 from mcdrop.sites import RowAxis, discover
-from mcdrop.sites.rows import Profile, count_rows, first_rows, orders, picked_rows, row_axis
+from mcdrop.sites.rows import Profile, close, coarsest, count_rows, first_rows, orders, picked_rows, row_axis
 from tests.networks import FAMILIES, family
 
 
@@ -254,3 +254,19 @@ def test_inputs_without_tensor_or_axis_are_refused() -> None:
         count_rows(({}, "text"), 0)
     with pytest.raises(InputError, match=r"batch_dim=1 was given for an input float32 \(3,\)"):
         count_rows(torch.zeros(3), 1)
+
+
+def test_results_are_close_to_the_precision_that_they_were_computed_in() -> None:
+    one = torch.tensor([1.0, -4.0], dtype=torch.float64)
+    for dtype in (torch.float64, torch.float32, torch.bfloat16):
+        allowed = 4 * torch.finfo(dtype).eps ** 0.5
+        assert close(one + 0.9 * allowed, one, computed_in=dtype)
+        assert not close(one + 1.1 * allowed, one, computed_in=dtype)
+    assert close(one.float() + 4 * 0.9 * torch.finfo(torch.float32).eps ** 0.5, one.float())  # its own, if coarser
+
+
+def test_the_coarsest_type_is_the_one_of_least_precision() -> None:
+    tensors = [torch.ones(2, dtype=dtype) for dtype in (torch.float64, torch.float16, torch.float32, torch.int8)]
+    assert coarsest(tensors, {"more": torch.ones(1, dtype=torch.bfloat16)}) == torch.bfloat16
+    assert coarsest(tensors) == torch.float16
+    assert coarsest([torch.ones(2, dtype=torch.int64)]) == torch.float64
