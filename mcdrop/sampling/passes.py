@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from mcdrop.errors import RowAxisError, UncontrolledSiteError
 from mcdrop.sites import Call, Discovery, Interception, RandomCall, RowAxis, Shadow, Site, Sites, Switch
-from mcdrop.sites.mapped import all_samples, is_mapped, level_of, map_over
+from mcdrop.sites.mapped import all_samples, is_innermost, is_mapped, map_over
 from mcdrop.sites.switch import Reader
 from mcdrop.tree import map_tensors, tensors
 from mcdrop.types import Tree
@@ -218,5 +218,29 @@ def supplied(draw: Tensor, give: Callable[[int, int], Tensor]) -> Tensor:
     """
     if not is_mapped(draw):
         return give(int(draw), int(draw) + 1)[0]
+    if not is_innermost(draw):
+        return _Supplied.apply(draw, give)
     numbers = all_samples(draw)
-    return map_over(give(int(numbers[0]), int(numbers[-1]) + 1), level_of(draw))
+    return map_over(give(int(numbers[0]), int(numbers[-1]) + 1), draw)
+
+
+class _Supplied(torch.autograd.Function):
+    """The same as an autograd function with a rule for vmap, which may be called inside of other transforms."""
+
+    generate_vmap_rule = False
+
+    @staticmethod
+    def forward(draw: Tensor, give: Callable[[int, int], Tensor]) -> Tensor:
+        return give(int(draw), int(draw) + 1)[0]
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        ctx.mark_non_differentiable(output)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[None, None]:
+        return None, None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, draw: Tensor, give: Callable[[int, int], Tensor]) -> tuple[Tensor, int]:
+        return give(int(draw[0]), int(draw[-1]) + 1), 0

@@ -13,9 +13,9 @@ def is_mapped(tensor: Tensor) -> bool:
     return _functorch.is_batchedtensor(tensor)
 
 
-def level_of(tensor: Tensor) -> int:
-    """Which map it is mapped by: maps may be nested."""
-    return _functorch.maybe_get_level(tensor)
+def is_innermost(tensor: Tensor) -> bool:
+    """Whether a mapped tensor's map is the innermost of the transforms (maps, gradients) that are running."""
+    return _functorch.maybe_get_level(tensor) == _functorch.current_level()
 
 
 def all_samples(tensor: Tensor) -> Tensor:
@@ -23,6 +23,9 @@ def all_samples(tensor: Tensor) -> Tensor:
     return _functorch.get_unwrapped(tensor).movedim(_functorch.maybe_get_bdim(tensor), 0)
 
 
-def map_over(samples: Tensor, level: int) -> Tensor:
-    """The tensor that is mapped by the map of that level, from its samples along the leading axis."""
-    return _functorch._add_batch_dim(samples, 0, level)
+def map_over(samples: Tensor, like: Tensor) -> Tensor:
+    """The tensor that is mapped as `like` is, from its samples along the leading axis.
+
+    The map must be the innermost: PyTorch does not expect tensors that appear behind the back of an inner transform.
+    """
+    return _functorch._add_batch_dim(samples, 0, _functorch.maybe_get_level(like))

@@ -216,3 +216,25 @@ def test_one_draw_of_the_sites_before_the_last_has_no_variance() -> None:
 def test_no_rows_are_refused() -> None:
     with pytest.raises(InputError, match="The input has 0 rows"):
         closed_head(trained_looking(Small(nn.Linear(5, 3))), X[:0], likelihood=mcdrop.Identity())
+
+
+def test_the_draws_of_the_other_sites_run_together() -> None:
+    class Counted(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.calls = []
+            self.net = nn.Sequential(
+                nn.Linear(4, 8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 8), nn.Dropout(), nn.Linear(8, 1)
+            )
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            self.calls.append(len(x))
+            return self.net(x)
+
+    model, x = Counted().eval(), torch.randn(5, 4)
+    calls = []
+    for num_samples in (20, 40):
+        model.calls.clear()
+        closed_head(model, x, likelihood=mcdrop.Gaussian(1.0), num_samples=num_samples, seed=0, keep_samples=False)
+        calls.append(len(model.calls))
+    assert calls[0] == calls[1] < 20

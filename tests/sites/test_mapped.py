@@ -2,7 +2,7 @@
 
 import torch
 
-from mcdrop.sites.mapped import all_samples, is_mapped, level_of, map_over
+from mcdrop.sites.mapped import all_samples, is_innermost, is_mapped, map_over
 
 X = torch.arange(12.0).view(3, 4)
 
@@ -21,14 +21,18 @@ def test_all_samples_lie_along_the_leading_axis() -> None:
 
 def test_what_is_put_in_is_mapped_as_an_argument_would_be() -> None:
     more = torch.randn(3, 4)
-    found = torch.func.vmap(lambda row: row * map_over(more, level_of(row)))(X)
+    found = torch.func.vmap(lambda row: row * map_over(more, row))(X)
     assert torch.equal(found, X * more)
 
 
-def test_within_a_map_inside_the_outer_one_is_meant() -> None:
-    more = torch.randn(3)
+def test_within_another_transform_a_map_is_not_the_innermost() -> None:
+    seen = []
 
     def outer(row: torch.Tensor) -> torch.Tensor:
-        return torch.func.vmap(lambda value: value * map_over(more, level_of(row)))(torch.ones(5))
+        seen.append(is_innermost(row))
+        torch.func.vmap(lambda value: seen.append((is_innermost(row), is_innermost(value))) or value)(row)
+        torch.func.grad(lambda value: seen.append(is_innermost(row)) or value.sum())(row)
+        return row
 
-    assert torch.equal(torch.func.vmap(outer)(X), more[:, None].expand(3, 5))
+    torch.func.vmap(outer)(X)
+    assert seen == [True, (False, True), False]
