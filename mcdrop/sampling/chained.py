@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mcdrop.sampling.chain import Drop, Step
 from mcdrop.sampling.chain_cost import Cost, cost_of, units_of
-from mcdrop.sampling.chain_passes import Weights, run_at_once, run_one_by_one
+from mcdrop.sampling.chain_passes import Scratch, Weights, run_at_once, run_one_by_one
 from mcdrop.sampling.plan import Plan
 from mcdrop.sampling.remembered import Remembered
 
@@ -33,6 +33,7 @@ class Chained:
         self._masks = masks
         self._plan = plan
         self._costs = costs
+        self._scratch = Scratch()
 
     @cached_property
     def _weights(self) -> Weights:
@@ -79,7 +80,9 @@ class Chained:
 
         if not self.cost.is_one_by_one:
             return run_at_once(self._steps, self._weights, self._values, factors)
-        return run_one_by_one(self._steps, self._weights, self._values, masks, count=stop - start, thin=self.cost.thin)
+        return run_one_by_one(
+            self._steps, self._weights, self._values, masks, self._scratch, count=stop - start, thin=self.cost.thin
+        )
 
 
 def _none(step: Drop, unit: tuple[int, ...]) -> Tensor:

@@ -201,7 +201,8 @@ class Drawing:
             planned = self._chain.chunk
         else:
             on_processor = all(tensor.device.type == "cpu" for tensor in tensors(self._inputs[1:]))
-            planned = self._known.at_once(self._settings.plan, self._rows, NEAR if on_processor else None)
+            near, repeated = NEAR if on_processor else None, execution == _REPEATED
+            planned = self._known.at_once(self._settings.plan, self._rows, near, repeated=repeated)
         most = planned if self._known.most is None else max(1, min(planned, self._known.most // self._rows))
         if self._settings.plan.chunk is not None:
             return min(left, most)

@@ -110,7 +110,7 @@ def forest(
     )
     with torch.no_grad():
         first = run_loop(run, 0, 1)
-        at_once = plan.at_once(discovery.largest, discovery.bytes_made)
+        at_once = plan.at_once(discovery.largest_masked, discovery.bytes_masked)
         computed_in = coarsest(list(model.parameters()), [args, kwargs])
         execute = (
             run_loop

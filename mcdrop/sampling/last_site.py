@@ -231,7 +231,7 @@ def closed_head(
     draws = num_samples if len(discovery.active) > 1 else 1
     between, pairs = Moments.init(design.block_size), Moments.init(design.block_size) if covariance else None
     total = torch.zeros((), dtype=torch.float64)
-    chunk = max(1, plan.at_once(discovery.largest, discovery.bytes_made) // outputs[0].numel())
+    chunk = max(1, plan.at_once(discovery.largest_masked, discovery.bytes_masked) // outputs[0].numel())
     for start in range(0, draws, chunk):
         mean, within = _averaged(run, masks, integrate, start, min(draws, start + chunk))
         mean = mean.double()

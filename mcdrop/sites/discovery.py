@@ -87,6 +87,8 @@ def _concluded(search: "_Search", sites: Sites, batch_dim: int | None) -> Discov
         output_axis=output_axis,
         bytes_made=base.bytes_made,
         largest=base.largest,
+        bytes_masked=base.bytes_masked,
+        largest_masked=base.largest_masked,
         readers=frozenset(base.readers),
         sized_by_values=base.sized_by_values,
     )

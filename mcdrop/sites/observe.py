@@ -118,6 +118,8 @@ class Observation:
         error: What it raised.
         bytes_made: Size of all results of its operations, in bytes.
         largest: Size of the largest of them, in bytes.
+        bytes_masked: Size of those from the first mask on, in bytes.
+        largest_masked: Size of the largest of these, in bytes.
         batch_statistics: How many of its operations normalised by the statistics of the batch.
         sized_by_values: Whether one of them made a size of values (see `ragged`).
         ran: Paths of the modules whose operations ran, in a trial.
@@ -133,6 +135,8 @@ class Observation:
     error: Exception | None
     bytes_made: int
     largest: int
+    bytes_masked: int
+    largest_masked: int
     batch_statistics: int
     sized_by_values: bool
     ran: frozenset[str]
@@ -257,7 +261,8 @@ class _Watcher:
         self._draws: list[Draw] = []
         self._uses = Uses()
         self._ran: set[str] = set()
-        self._made = self._largest = 0
+        self._made = self._largest = self._made_masked = self._largest_masked = 0
+        self._is_masked = False
         self._batch_statistics = 0
         self._sized_by_values = False
 
@@ -284,6 +289,8 @@ class _Watcher:
             error=error,
             bytes_made=self._made,
             largest=self._largest,
+            bytes_masked=self._made_masked,
+            largest_masked=self._largest_masked,
             batch_statistics=self._batch_statistics,
             sized_by_values=self._sized_by_values,
             ran=frozenset(self._ran),
@@ -295,6 +302,7 @@ class _Watcher:
         place, profile = place_of(self._shadow, frame, source=True), Profile.of(call.input, self._rows)
         what = (call.operation, call.law, call.p, call.training, call.mask_shape)
         self._seen.append(Seen(name, place, *what, profile, stepwise=call.stepwise))
+        self._is_masked = self._is_masked or call.training  # whatever its p is: another may be chosen
         self._count(call.input)  # what dropping makes of it when it is on
         return call.input
 
@@ -302,10 +310,14 @@ class _Watcher:
         size = made.numel() * made.element_size()
         self._made += size
         self._largest = max(self._largest, size)
+        if self._is_masked:
+            self._made_masked += size
+            self._largest_masked = max(self._largest_masked, size)
 
     def _on_random(self, name: str, call: RandomCall, frame: FrameType) -> Tensor | None:
         if not call.controllable:
             return None
+        self._is_masked = True
         place, profile = place_of(self._shadow, frame, source=True), Profile(call.shape)
         self._seen.append(Seen(name, place, call.operation, call.law_in_words, None, True, call.shape, profile))
         numbers = call.mean() if self._quantile is None else call.value(call.quantile(self._quantile))

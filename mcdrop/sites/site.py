@@ -80,6 +80,8 @@ class Discovery:
         output_axis: Axis of the output that holds the rows; None if there is none or it was not looked for.
         bytes_made: Size of all results of one pass's operations, in bytes.
         largest: Size of the largest of them, in bytes.
+        bytes_masked: Size of those from the first mask on, in bytes: what there is of each draw.
+        largest_masked: Size of the largest of these, in bytes.
         readers: Readers of `training` that such a pass meets.
         sized_by_values: Whether one of its operations made a size of values, as packed sequences and boolean masks do.
     """
@@ -93,6 +95,8 @@ class Discovery:
     output_axis: int | None
     bytes_made: int
     largest: int
+    bytes_masked: int
+    largest_masked: int
     readers: frozenset[Reader]
     sized_by_values: bool
 

@@ -6,6 +6,8 @@ from torch import nn
 
 import mcdrop
 from mcdrop.errors import UnavailableError
+from mcdrop.sampling.known import Known
+from mcdrop.sampling.plan import NEAR
 from mcdrop.sites import discover
 
 
@@ -47,11 +49,51 @@ def test_chunks_of_vectorised_passes_share_within_each() -> None:
 
 def test_where_memory_decides_chunks_are_equal() -> None:
     discovery = discover(Own(mlp()), (torch.randn(5, 6),), {}, batch_dim=0)
-    plan = mcdrop.Plan(memory=8 * (discovery.largest + discovery.bytes_made // 4))
-    assert plan.at_once(discovery.largest, discovery.bytes_made) == 8
+    plan = mcdrop.Plan(memory=8 * (discovery.largest_masked + discovery.bytes_masked // 4))
+    assert plan.at_once(discovery.largest_masked, discovery.bytes_masked) == 8
     found = forecast(Own(mlp()), plan=plan)  # 7, 7 and 6
     assert found.chunk == 7
     assert found.multiply_adds == 3 * 5 * 6 * 10 + 20 * 5 * 10 * 4
+
+
+class Head(nn.Module):
+    """Large maps, and a mask behind them."""
+
+    def __init__(self, *, p: float = 0.5) -> None:
+        super().__init__()
+        self.wide, self.drop, self.last = nn.Linear(6, 100_000), nn.Dropout(p), nn.Linear(10, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.drop(self.wide(x).unflatten(1, (10, -1)).mean(dim=2)))
+
+
+@pytest.mark.parametrize("options", [{}, {"shared_masks": False}, {"sites": mcdrop.Sites(p=0.3)}], ids=str)
+def test_what_lies_before_the_first_mask_makes_no_chunks(options) -> None:
+    model = Head(p=0.0 if "sites" in options else 0.5)
+    found = forecast(model, rows=20, **options)
+    assert found.chunk == 20
+    assert found.multiply_adds == 20 * 6 * 100_000 + 20 * 20 * 10 * 4
+
+
+def test_what_is_run_again_for_each_chunk_makes_chunks_large() -> None:
+    plan, rows = mcdrop.Plan(), 200
+    chunks = []
+    for model in (Head(), nn.Sequential(nn.Dropout(), nn.Linear(6, 100_000))):
+        discovery = discover(model, (torch.randn(3, 6),), {}, batch_dim=0)
+        largest, made = (size * rows // 3 for size in (discovery.largest_masked, discovery.bytes_masked))
+        chunks.append(Known(discovery, rows=3).at_once(plan, rows))
+        limits = [plan.at_once(largest, made, near=near) for near in (None, NEAR)]
+        assert limits[0] > limits[1]
+        assert chunks[-1] == limits[len(chunks) - 1]  # memory; the caches
+
+
+def test_where_inputs_are_repeated_it_does() -> None:
+    discovery = discover(Head(), (torch.randn(5, 6),), {}, batch_dim=0)
+    known, plan = Known(discovery, rows=5), mcdrop.Plan()
+    assert discovery.largest == 5 * 100_000 * 4 > 1000 * discovery.largest_masked
+    assert known.at_once(plan, 5, repeated=True) == plan.at_once(discovery.largest, discovery.bytes_made) == 3
+    masked = discovery.largest_masked, discovery.bytes_masked
+    assert known.at_once(plan, 5) == plan.at_once(*masked, near=None) > 1000
 
 
 def test_thinned_draws_multiply_less() -> None:
