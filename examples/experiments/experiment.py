@@ -91,11 +91,11 @@ class Experiment:
         numbers = numbers_of(measured)
         seconds = sum(part["cpu_seconds"] for part in measured["parts"].values())
         footer = f"{measured['machine']}; {seconds / 60:.1f} minutes of CPU."
-        texts = {f"{self.name} {name}": text for name, text in self.tables(numbers).items()}
-        texts[f"{self.name} machine"] = footer
-        for name, (shows, _) in self.pictures(numbers).items():
-            texts[f"{self.name} {name}"] = f"![{shows}]({folder}/{self.name}_{name}.png)"
-        return texts
+        tables, pictures = self.tables(numbers), self.pictures(numbers)
+        shown = {name: f"![{shows}]({folder}/{self.name}_{name}.png)" for name, (shows, _) in pictures.items()}
+        if both := tables.keys() & shown.keys():
+            raise ValueError(f"{', '.join(both)}: the name of a table and of a picture of {self.name}; one each.")
+        return {f"{self.name} {name}": text for name, text in {**tables, **shown, "machine": footer}.items()}
 
     def _kept(self, out: Path, part: str, quick: bool) -> Path:
         return out / f"{self.name}.{'quick' if quick else 'full'}.{part.replace(' ', '_')}.part"

@@ -76,8 +76,26 @@ def train(
     batch_size: int = 32,
     build: Callable[[int, float], nn.Module] = Net,
 ) -> list[Trained]:
-    """A network for each split, trained on all its training rows with Adam at 1e-3."""
+    """A network for each split, trained on all its training rows."""
     parts = [uci.load(name, split=split) for split in splits]
+    return train_on(parts, seeds_of(seed, splits), setting, epochs=epochs, batch_size=batch_size, build=build)
+
+
+def seeds_of(seed: int, splits: Sequence[int]) -> list[int]:
+    """The seeds of the networks of a run, each another."""
+    return [uci.NUM_SPLITS * seed + split for split in splits]
+
+
+def train_on(
+    parts: Sequence[uci.Split],
+    seeds: Sequence[int],
+    setting: Setting,
+    *,
+    epochs: int = 400,
+    batch_size: int = 32,
+    build: Callable[[int, float], nn.Module] = Net,
+) -> list[Trained]:
+    """A network for each of the parts, which have equally many training rows, trained on these with Adam at 1e-3."""
     scalings = [(scaling.measure(part.train_x), scaling.measure(part.train_y)) for part in parts]
     ensemble, _ = members(
         partial(build, parts[0].train_x.shape[1], setting.p),
@@ -86,7 +104,7 @@ def train(
             for part, (of_x, of_y) in zip(parts, scalings, strict=True)
         ],
         Objective(mcdrop.Gaussian(setting.tau), Prior(setting.length_scale), protocol="gal2016"),
-        seeds=[uci.NUM_SPLITS * seed + split for split in splits],
+        seeds=seeds,
         optimizer=partial(torch.optim.Adam, lr=1e-3),
         epochs=epochs,
         batch_size=batch_size,

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import pytest
@@ -85,3 +86,11 @@ def test_only_measures_and_stores_nothing(experiment, ran, tmp_path, monkeypatch
 def test_a_part_that_does_not_exist_is_named(experiment, tmp_path) -> None:
     with pytest.raises(SystemExit, match="--only mars: no part of trial is called so; there are seed 0, fails once"):
         experiment.measure(tmp_path, quick=True, only="mars")
+
+
+def test_a_table_and_a_picture_of_one_name_are_told_apart(experiment, ran, tmp_path) -> None:
+    ran.append("fails once")
+    measured = experiment.measure(tmp_path, quick=True)
+    same = replace(experiment, tables=lambda numbers: {"curve": "table"})
+    with pytest.raises(ValueError, match="curve: the name of a table and of a picture of trial"):
+        same.texts(measured, "pictures")

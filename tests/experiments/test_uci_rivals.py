@@ -1,0 +1,216 @@
+"""Deep ensembles and learned rates: their arithmetic, and what their runs found."""
+
+import math
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import norm
+
+import mcdrop
+from examples.experiments import concrete_rates, deep_ensembles, uci_rows
+from examples.experiments.uci_rivals_page import (
+    ROUNDING,
+    against_printed,
+    against_two_layers,
+    gain,
+    in_errors,
+    learned,
+    rows,
+    sets,
+    tables,
+)
+from examples.experiments.uci_rows import Rows
+from mcdrop.data import uci
+from mcdrop.prediction import from_draws
+from mcdrop.training import Objective, fit, initialise
+
+BOUND = 2.6
+VARIANCE = mcdrop.HeteroscedasticGaussian("variance")
+
+
+def part(y: list[float], unit: float = 1.0) -> Rows:
+    targets = torch.tensor(y, dtype=torch.float64)[:, None]
+    return Rows((torch.zeros(2, 1), torch.zeros(2, 1)), (torch.zeros_like(targets), targets), unit)
+
+
+def noise_part(num_rows: int) -> Rows:
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(num_rows, 3, generator=generator), torch.randn(num_rows, 1, generator=generator)
+    return Rows((x, y), (x, y), 1.0)
+
+
+def numbers_of_one_set() -> dict[str, object]:
+    five = np.random.default_rng(0).uniform(1, 2, (2, 20, 3))
+    one = five[..., [0, 2]] + [0.5, 0.25]
+    mc_dropout = five.mean(axis=0)[:, [0, 2]] * [1, -1] + [0.0, -0.3]  # log-likelihoods
+    held_out = np.tile([3.0, 2.0, 1.0, 2.0, 3.0], (20, 1))
+    return {
+        "published": {"boston": {"400 epochs": mc_dropout.tolist(), "two layers": mc_dropout.tolist()}},
+        "ensembles boston": {
+            "held_out": held_out.tolist(),
+            "learning_rates": [0.01] * 20,
+            "ensemble": five.tolist(),
+            "alone": one.tolist(),
+        },
+        "rates boston": {"scores": (five + 0.1).tolist(), "rates": np.full((2, 20, 3), 0.02).tolist()},
+        "noise boston": {"scores": five[:1].tolist(), "rates": np.full((1, 20, 3), 0.01).tolist()},
+        "rates by rows": {"50": [[0.1, 0.2, 0.3, 0.4, 0.5]] * 2, "100": [[0.05, 0.1, 0.15, 0.2, 0.25]] * 2},
+    }
+
+
+def test_scores_are_in_the_unit_of_the_targets() -> None:
+    draws = torch.tensor([[[1.0, 0.5], [-1.0, 2.0]]])  # one draw: mean and variance of two standardised rows
+    found = part([2.0, 0.0], unit=3.0).scores(from_draws(draws, VARIANCE))
+    density = norm.logpdf([6.0, 0.0], [3.0, -3.0], [3 * math.sqrt(0.5), 3 * math.sqrt(2)])
+    assert found == pytest.approx([3.0, -density.mean()])
+
+
+def test_the_matched_normal_has_the_mean_and_variance_of_the_mixture() -> None:
+    draws = torch.tensor([[[0.0, 1.0]], [[2.0, 3.0]]])  # N(0, 1) and N(2, 3): mean 1, variance 2 + 1
+    found = part([2.0], unit=10.0).matched_nll(from_draws(draws, VARIANCE))
+    assert found == pytest.approx(-norm.logpdf(20.0, 10.0, 10 * math.sqrt(3)))
+
+
+def test_the_last_fifth_is_held_out_and_unknown_to_the_scaling() -> None:
+    x = torch.arange(11.0, dtype=torch.float64)[:, None]
+    split = uci.Split(x, 2 * x, torch.full((1, 1), 99.0), torch.full((1, 1), 99.0), (), ())
+    rows = uci_rows.held_out(split)
+    assert [len(rows.train[0]), len(rows.test[0])] == [9, 2]
+    std = np.arange(9).std()
+    assert rows.unit == pytest.approx(2 * std)
+    np.testing.assert_allclose(rows.test[0].ravel(), (np.array([9, 10]) - 4) / std, rtol=1e-6)
+    np.testing.assert_allclose(rows.train[1].mean(), 0, atol=1e-6)
+
+
+def test_few_rows_are_the_first_and_the_test_rows_all() -> None:
+    x = torch.arange(11.0, dtype=torch.float64)[:, None]
+    split = uci.Split(x, x, x[:3] + 20, x[:3] + 20, (), ())
+    rows = uci_rows.first(split, 2)
+    np.testing.assert_allclose(rows.train[0].ravel(), [-1, 1])
+    np.testing.assert_allclose(rows.test[0].ravel(), (np.array([20, 21, 22]) - 0.5) / 0.5)
+    assert torch.equal(uci_rows.whole(split).train[0], uci_rows.first(split, 11).train[0])
+
+
+def test_the_variance_of_a_network_stays_positive() -> None:
+    network = deep_ensembles.Net(1)
+    with torch.no_grad():
+        network[2].bias[1] = -1000.0
+    assert network(torch.zeros(1, 1))[0, 1].item() == pytest.approx(1e-6)
+    network[2].bias.data[1] = 0.0
+    network[2].weight.data[:] = 0.0
+    assert network(torch.zeros(1, 1))[0, 1].item() == pytest.approx(math.log(2), rel=1e-4)
+
+
+def test_networks_of_an_ensemble_belong_to_the_seed_of_their_part() -> None:
+    one, other = noise_part(20), noise_part(20)
+    together = deep_ensembles.train([one, other], seeds=[3, 4], learning_rate=0.01)
+    (alone,) = deep_ensembles.train([other], seeds=[4], learning_rate=0.01)
+    assert len(alone.members) == 5
+    for here, there in zip(together[1].members, alone.members, strict=True):
+        torch.testing.assert_close(list(here.parameters()), list(there.parameters()), rtol=1e-4, atol=1e-5)
+    networks = [network for ensemble in together for network in ensemble.members]
+    assert len({network[0].weight[0, 0].item() for network in networks}) == 10
+
+
+def test_the_loss_of_learned_rates_is_that_of_the_paper() -> None:
+    network, (x, y) = concrete_rates.Net(3, 1).eval(), noise_part(40).train  # in evaluation: no mask
+    tau, l2, p = 4.0, concrete_rates.PRIOR.length_scale**2, 0.1
+    weights = dict(network.named_parameters())
+    found = concrete_rates.negative_elbo(network, mcdrop.Gaussian(tau), x)(weights, x, y)
+    loss = tau / 2 * (network(x) - y).square().mean() - math.log(tau) / 2 + math.log(2 * math.pi) / 2
+    squares = sum(layer.weight.square().sum() for layer in (network[1], network[4], network[7]))
+    entropy = -(3 + 50 + 50) * (p * math.log(p) + (1 - p) * math.log(1 - p))
+    expected = loss + l2 / (2 * (1 - p)) * squares / 40 - entropy / 40
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_networks_trained_at_once_learn_what_one_learns_alone() -> None:
+    """Other masks, the same law: the rates of 5 networks have the mean that `fit` gives, within 4 standard errors."""
+    rows, likelihood, seeds = noise_part(40), mcdrop.Gaussian(1.0), range(5)
+    at_once = concrete_rates.train([rows] * 5, likelihood, seeds=seeds, steps=100)
+    alone = [initialise(partial(concrete_rates.Net, 3, 1), seed) for seed in seeds]
+    objective = Objective(likelihood, concrete_rates.PRIOR)
+    adam = partial(torch.optim.Adam, lr=concrete_rates.LEARNING_RATE)
+    for seed, network in zip(seeds, alone, strict=True):
+        fit(network, rows.train, objective, optimizer=adam, epochs=50, batch_size=32, seed=seed)
+    found, expected = (np.array([network.rates for network in networks]) for networks in (at_once, alone))
+    error = np.sqrt((found.var(axis=0, ddof=1) + expected.var(axis=0, ddof=1)) / 5)
+    assert (np.abs(found.mean(axis=0) - expected.mean(axis=0)) < 4 * error).all()
+    assert (np.abs(expected.mean(axis=0) - 0.1) > 8 * error)[1:].all()  # of the hidden layers: far from the start
+
+
+def test_training_at_once_is_reproducible_and_leaves_the_generator() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    networks = [concrete_rates.train([noise_part(10)], mcdrop.Gaussian(1.0), seeds=[2], steps=2)[0] for _ in range(2)]
+    assert torch.equal(torch.rand(1), expected)
+    assert torch.equal(networks[0][1].weight, networks[1][1].weight)
+    assert not networks[0].training
+
+
+def test_networks_of_one_seed_have_masks_of_their_own() -> None:
+    row = noise_part(1)  # nothing to shuffle
+    one, other = concrete_rates.train([row, row], mcdrop.Gaussian(1.0), seeds=[0, 0], steps=2)
+    assert not torch.equal(one[1].weight, other[1].weight)
+
+
+def test_fixed_noise_is_the_published_for_standardised_targets() -> None:
+    likelihood = concrete_rates.fixed_noise("boston", [part([0.0], unit=2.0), part([0.0], unit=4.0)])
+    assert likelihood.precision == pytest.approx(0.1597 * 10)
+
+
+def test_differences_are_in_errors_of_both_and_of_rounding() -> None:
+    assert in_errors(3.0, 0.3, 2.0, 0.4) == pytest.approx(2.0, rel=1e-3)
+    assert in_errors(0.093, 0.0, 0.09, 0.0) == pytest.approx(0.003 / ROUNDING)
+
+
+def test_gains_are_differences_of_errors_and_of_losses() -> None:
+    found = gain(numbers_of_one_set(), "boston")
+    differences = {other: [one.difference for one in pair] for other, pair in found.items()}
+    assert differences == {"one": pytest.approx([-0.5, -0.25]), "MC dropout": pytest.approx([0.0, -0.3], abs=1e-9)}
+    rmse, nll = against_two_layers(numbers_of_one_set(), "boston")
+    assert (rmse.difference, nll.difference) == pytest.approx((0.1, 0.1 - 0.3))
+
+
+def test_means_are_over_seeds_first_and_printed_deviations_become_errors() -> None:
+    numbers = numbers_of_one_set()
+    mean, error, printed, printed_error = against_printed(numbers)["ensembles", "RMSE"]["boston"]
+    values = np.mean(numbers["ensembles boston"]["ensemble"], axis=0)[:, 0]
+    assert (mean, error) == pytest.approx((values.mean(), values.std(ddof=1) / math.sqrt(20)))
+    assert (printed, printed_error) == pytest.approx((3.28, 1.0 / math.sqrt(20)))
+
+
+def test_tables_show_what_was_chosen_and_learned() -> None:
+    shown = tables(numbers_of_one_set())
+    assert "| boston | 3.00 (0) | 2.00 (0) | 1.00 (20) | 2.00 (0) | 3.00 (0) |" in shown["held_out"]
+    assert "| boston | 0.0200 ± 0.0000 | 0.0200 ± 0.0000 | 0.0200 ± 0.0000 |" in shown["rates"]
+    assert shown["noise"].count("| 0.0100 ± 0.0000 | 0.0100 ± 0.0000 | 0.0100 ± 0.0000 |") == 1
+    assert "| 50 | 0.100 | 0.200 | 0.300 | 0.400 | 0.500 |" in shown["rows"]
+
+
+@pytest.mark.slow
+class TestQuickRun:
+    def test_five_networks_are_as_good_as_printed_and_better_than_one(self, quick_run) -> None:
+        numbers = quick_run("uci_rivals")
+        assert sets(numbers, "ensembles") == ["yacht", "energy"]
+        for compared in (against_printed(numbers)["ensembles", score] for score in ("RMSE", "NLL")):
+            assert all(in_errors(*four) < BOUND for four in compared.values())
+        for name in sets(numbers, "ensembles"):
+            assert all(one.z < -BOUND for one in gain(numbers, name)["one"])
+
+    def test_the_learning_rate_of_the_paper_does_not_train(self, quick_run) -> None:
+        numbers = quick_run("uci_rivals")
+        for name in sets(numbers, "ensembles"):
+            held_out = np.array(numbers[f"ensembles {name}"]["held_out"])
+            assert (held_out[:, 0] > held_out[:, 2]).all()
+
+    def test_rates_are_larger_with_fewer_rows_and_so_is_the_doubt(self, quick_run) -> None:
+        few, many = rows(quick_run("uci_rivals")).values()
+        difference = (few - many)[:, 1:4]  # hidden layers and epistemic deviation, network by network
+        assert (difference.mean(axis=0) > BOUND * difference.std(axis=0, ddof=1) / math.sqrt(len(difference))).all()
+
+    def test_rates_fall_from_where_they_started(self, quick_run) -> None:
+        assert (learned(quick_run("uci_rivals"), "rates yacht") < concrete_rates.STARTING_RATE).all()
