@@ -207,9 +207,9 @@ class TestQuickRun:
             held_out = np.array(numbers[f"ensembles {name}"]["held_out"])
             assert (held_out[:, 0] > held_out[:, 2]).all()
 
-    def test_rates_are_larger_with_fewer_rows_and_so_is_the_doubt(self, quick_run) -> None:
+    def test_rates_of_the_hidden_layers_are_larger_with_fewer_rows(self, quick_run) -> None:
         few, many = rows(quick_run("uci_rivals")).values()
-        difference = (few - many)[:, 1:4]  # hidden layers and epistemic deviation, network by network
+        difference = (few - many)[:, 1:3]  # of the hidden layers, network by network
         assert (difference.mean(axis=0) > BOUND * difference.std(axis=0, ddof=1) / math.sqrt(len(difference))).all()
 
     def test_rates_fall_from_where_they_started(self, quick_run) -> None:

@@ -228,3 +228,38 @@ def test_quickly_stratified_draws_are_worth_ten_times_as_many_independent_ones(q
     for name in ("boston", "yacht"):
         ways = quick_run("what_is_added")[f"{name}, {WORTH}"]
         assert ways["stratified"]["of mean"] < ways["independent"]["of mean"] / 10
+
+
+SETS = ("boston", "energy", "yacht", "wine")
+
+
+def test_the_networks_are_no_worse_than_the_published_ones(full_run) -> None:
+    numbers = full_run("what_is_added")
+    for name in SETS:
+        rmse, log_likelihood = against_published(numbers, name, PLAIN)
+        assert rmse.z < SURE
+        assert log_likelihood.z > -SURE
+
+
+def test_noise_of_several_precisions_adds_to_the_same_networks_on_three_sets(full_run) -> None:
+    numbers = full_run("what_is_added")
+    assert sum(against_plain(numbers, name, SEVERAL).z > SURE for name in SETS) >= 3
+
+
+def test_it_is_better_than_the_published_on_three_sets_and_surely_so_on_yacht(full_run) -> None:
+    numbers = full_run("what_is_added")
+    assert sum(against_published(numbers, name, SEVERAL)[1].difference > 0 for name in SETS) >= 3
+    assert against_published(numbers, "yacht", SEVERAL)[1].z > SURE
+
+
+def test_tau_alone_adds_on_yacht_only(full_run) -> None:
+    numbers = full_run("what_is_added")
+    assert [name for name in SETS if against_plain(numbers, name, PRECISION).z > SURE] == ["yacht"]
+
+
+def test_stratified_draws_are_worth_ten_times_as_many_independent_ones(full_run) -> None:
+    numbers = full_run("what_is_added")
+    for name in SETS:
+        ways = numbers[f"{name}, {WORTH}"]
+        assert ways["stratified"]["of mean"] < ways["independent"]["of mean"] / 10
+        assert ways[f"{CLOSED}, stratified"]["of mean"] < ways["stratified"]["of mean"]
