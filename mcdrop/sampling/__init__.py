@@ -3,7 +3,7 @@
 from mcdrop.sampling.enumerated import Forest as Forest
 from mcdrop.sampling.enumerated import forest as forest
 from mcdrop.sampling.forecast import Forecast as Forecast
-from mcdrop.sampling.last_site import ClosedHead as ClosedHead
+from mcdrop.sampling.integrated import ClosedHead as ClosedHead
 from mcdrop.sampling.last_site import closed_head as closed_head
 from mcdrop.sampling.mcdropout import MCDropout as MCDropout
 from mcdrop.sampling.mcdropout import predict as predict

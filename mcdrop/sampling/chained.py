@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from mcdrop.sampling.chain import Drop, Step
+from mcdrop.sampling.chain_at_once import run_at_once
 from mcdrop.sampling.chain_cost import Cost, cost_of, units_of
-from mcdrop.sampling.chain_passes import Scratch, Weights, run_at_once, run_one_by_one
+from mcdrop.sampling.chain_one_by_one import Scratch, run_one_by_one
+from mcdrop.sampling.chain_passes import Weights
 from mcdrop.sampling.plan import Plan
 from mcdrop.sampling.remembered import Remembered
 

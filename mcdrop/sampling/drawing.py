@@ -27,7 +27,7 @@ from mcdrop.sampling.output import whole
 from mcdrop.sampling.passes import StochasticPass, run_loop, run_vectorised, stacked
 from mcdrop.sampling.plan import NEAR
 from mcdrop.sampling.remembered import Remembered
-from mcdrop.sites import close, coarsest, devices_of, first_rows, preserved_randomness
+from mcdrop.sites import close, devices_of, finest, first_rows, preserved_randomness
 from mcdrop.tree import map_tensors, tensors
 from mcdrop.types import Tree
 
@@ -285,7 +285,7 @@ class Drawing:
 
     def _agree(self, chunk: Tree, one: Tree) -> bool:
         model, *inputs = self._inputs
-        computed_in = coarsest(list(model.parameters()), inputs)  # what is read may be float64 of an output that is not
+        computed_in = finest(list(model.parameters()), inputs)  # what `output` reads may be float64 of less
         many, single = tensors(chunk), tensors(one)
         return len(many) == len(single) and all(
             a.dtype == b.dtype and a.shape[1:] == b.shape[1:] and close(a[:1], b, computed_in=computed_in)

@@ -13,7 +13,7 @@ from mcdrop.sampling.output import Output, selector
 from mcdrop.sampling.passes import StochasticPass, run_loop, run_vectorised
 from mcdrop.sampling.plan import Plan
 from mcdrop.sampling.subnetwork import discovered
-from mcdrop.sites import Sites, close, coarsest
+from mcdrop.sites import Sites, close, finest
 from mcdrop.tree import map_tensors, tensors
 from mcdrop.types import Tree
 
@@ -110,8 +110,8 @@ def forest(
     )
     with torch.no_grad():
         first = run_loop(run, 0, 1)
-        at_once = plan.at_once(discovery.largest_masked, discovery.bytes_masked)
-        computed_in = coarsest(list(model.parameters()), [args, kwargs])
+        at_once = plan.at_once(discovery.masked)
+        computed_in = finest(list(model.parameters()), [args, kwargs])
         execute = (
             run_loop
             if at_once == 1 or not _vectorises(run, first, min(at_once, masks.count), computed_in)

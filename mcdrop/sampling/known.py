@@ -49,12 +49,11 @@ class Known:
         What lies before the first mask runs once for all of them, unless the inputs are `repeated` for each. Where that
         is much, more of them run at once than the caches hold: it is run again for each chunk.
         """
-        seen = self.discovery
-        sizes = (seen.largest, seen.bytes_made) if repeated else (seen.largest_masked, seen.bytes_masked)
-        largest, made = (-(-size * rows // self.rows) for size in sizes)
-        before = 0 if repeated else (seen.bytes_made - seen.bytes_masked) * rows // self.rows
-        cached = plan.at_once(largest, made, near=near)
-        return cached if before <= cached * made * _SAVED else plan.at_once(largest, made, near=None)
+        made, masked = (sizes.for_rows(rows, self.rows) for sizes in (self.discovery.made, self.discovery.masked))
+        of_each = made if repeated else masked
+        cached = plan.at_once(of_each, near=near)
+        before = made.total - of_each.total
+        return cached if before <= cached * of_each.total * _SAVED else plan.at_once(of_each, near=None)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mcdrop.errors import InputError
+from mcdrop.sites import Sizes
 
 NEAR = 7 << 20
 """Bytes of one operation's results that processors keep near them. Measured on two cores: with more, operations wait
@@ -30,9 +31,9 @@ class Plan:
         InputError: A word or number outside the above.
 
     Example:
-        >>> Plan(execution="loop").at_once(largest=1_000_000, made=5_000_000)
+        >>> Plan(execution="loop").at_once(Sizes(total=5_000_000, largest=1_000_000))
         1
-        >>> Plan(memory=64_000_000).at_once(largest=1_000_000, made=12_000_000, near=None)
+        >>> Plan(memory=64_000_000).at_once(Sizes(total=12_000_000, largest=1_000_000), near=None)
         16
     """
 
@@ -55,17 +56,16 @@ class Plan:
         ):
             raise InputError(f"chunk={self.chunk!r} was given; expected an integer >= 1, or None.")
 
-    def at_once(self, largest: int, made: int, *, near: int | None = NEAR) -> int:
+    def at_once(self, sizes: Sizes, *, near: int | None = NEAR) -> int:
         """How many passes of a model run at once.
 
         Args:
-            largest: Bytes of the largest result of one pass's operations.
-            made: Bytes of all of them. A quarter of these is taken to be held at the same time.
+            sizes: Of the results of one pass's operations. A quarter of all is taken to be held at the same time.
             near: Bytes of one operation's results that the processor keeps near it; None where that does not matter.
         """
         if self.execution == "loop":
             return 1
         if self.chunk is not None:
             return self.chunk
-        held = self.memory // max(1, largest + made // 4)
-        return max(1, held if near is None else min(held, near // max(1, largest)))
+        held = self.memory // max(1, sizes.largest + sizes.total // 4)
+        return max(1, held if near is None else min(held, near // max(1, sizes.largest)))

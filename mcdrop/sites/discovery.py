@@ -18,7 +18,8 @@ from mcdrop.sites.containers import is_graph, traced
 from mcdrop.sites.drawn import TINY
 from mcdrop.sites.host import HostNumbers, fullest_seed, host_numbers
 from mcdrop.sites.intercept import Place
-from mcdrop.sites.observe import Draw, Observation, Seen, observe, trial
+from mcdrop.sites.observation import Draw, Observation, Seen
+from mcdrop.sites.observe import observe, trial
 from mcdrop.sites.randomness import GlobalRandomness, devices_of, preserved_randomness
 from mcdrop.sites.rows import Profile, close, count_rows, orders, output_rows, picked_rows, row_axis
 from mcdrop.sites.select import Named, Sites
@@ -85,10 +86,8 @@ def _concluded(search: "_Search", sites: Sites, batch_dim: int | None) -> Discov
         unused=search.unused - {site.name for site in found},
         native=search.native,
         output_axis=output_axis,
-        bytes_made=base.bytes_made,
-        largest=base.largest,
-        bytes_masked=base.bytes_masked,
-        largest_masked=base.largest_masked,
+        made=base.made,
+        masked=base.masked,
         readers=frozenset(base.readers),
         sized_by_values=base.sized_by_values,
     )

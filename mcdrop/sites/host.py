@@ -11,7 +11,8 @@ from typing import Any
 
 from torch import nn
 
-from mcdrop.sites.observe import Draw, observe, trial
+from mcdrop.sites.observation import Draw
+from mcdrop.sites.observe import observe, trial
 from mcdrop.sites.switch import Reader
 from mcdrop.sites.uses import NOISE, REPLACEMENT
 

@@ -5,7 +5,7 @@ deterministic unless something else draws, which is noticed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import FrameType, MappingProxyType
 from typing import Any
 
@@ -15,15 +15,16 @@ from torch import Tensor, nn
 
 from mcdrop.sites.drawn import RandomCall
 from mcdrop.sites.intercept import Interception, Place, place_of
+from mcdrop.sites.observation import Draw, Observation, Seen
 from mcdrop.sites.operations import Call
 from mcdrop.sites.ragged import is_sized_by_values
 from mcdrop.sites.randomness import GlobalRandomness, devices_of, preserved_randomness
 from mcdrop.sites.rows import Profile, RowAxis
 from mcdrop.sites.shadow import Shadow
+from mcdrop.sites.sizes import Sizes
 from mcdrop.sites.switch import Reader, Switch
-from mcdrop.sites.uses import FACTOR, NOISE, REPLACEMENT, Uses
-from mcdrop.tree import describe, map_tensors, tensors
-from mcdrop.types import Tree
+from mcdrop.sites.uses import Uses
+from mcdrop.tree import map_tensors
 
 _NORMALISATIONS = {
     F.batch_norm: "training",
@@ -34,126 +35,6 @@ _NORMALISATIONS = {
 """Operations that use the batch's statistics or the running ones; the name of the sixth argument, which decides."""
 _OF_HOST_DATA = {torch.tensor, torch.as_tensor, torch.asarray, torch.Tensor.new_tensor}
 """Operations that make a tensor of the host program's numbers."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One dropout operation that a pass executed, or one draw of random numbers that can be controlled.
-
-    Args:
-        name: Of the site.
-        place: Where it was called.
-        operation: PyTorch's name of it.
-        law: Its law, in words.
-        p: Probability of zeroing; None for a draw.
-        training: The flag it was called with; True for a draw.
-        mask_shape: Shape of the mask, or of what is drawn.
-        profile: What is remembered of its input.
-        uses: What became of the numbers drawn (see `uses`); None for a dropout operation.
-        stepwise: Whether each step of packed sequences has a mask of its own (see `Call`).
-    """
-
-    name: str
-    place: Place
-    operation: str
-    law: str
-    p: float | None
-    training: bool
-    mask_shape: tuple[int, ...]
-    profile: Profile
-    uses: frozenset[str] | None = None
-    stepwise: bool = False
-
-    @property
-    def is_dropout(self) -> bool:
-        """Whether it is on, and dropout: by its name, or because the numbers became a factor and nothing else."""
-        return self.training and (self.uses is None or self.uses == {FACTOR})
-
-    @property
-    def is_unused(self) -> bool:
-        """Whether the numbers were drawn and nothing was seen to become of them."""
-        return self.uses is not None and not self.uses
-
-    @property
-    def is_noise(self) -> bool:
-        """Whether the numbers became noise or corruption and nothing else: what stays off."""
-        return self.uses is not None and len(self.uses) > 0 and self.uses <= {NOISE, REPLACEMENT}
-
-    def __str__(self) -> str:
-        where = f" at {self.place.source}" if self.place.source else ""
-        uses = "" if self.uses is None else f" ({self.law}: {', '.join(sorted(self.uses)) or 'its use is not seen'})"
-        return f"{self.name}{where}{uses}"
-
-
-@dataclass(frozen=True)
-class Draw:
-    """One operation that drew random numbers and is none of those that can be controlled.
-
-    Args:
-        operation: Its name; "random" or "numpy.random" for the host program's own generators.
-        place: Where it was called; the model as a whole for the host program's.
-        host: Whether it is one of the host program's.
-    """
-
-    operation: str
-    place: Place
-    host: bool = False
-
-    def __str__(self) -> str:
-        what = f"Python's {self.operation}" if self.host else self.operation
-        where = f" at {self.place.source}" if self.place.source else ""
-        return f"{what} in {self.place.owner.__name__} ({self.place.path or 'the model'}){where}"
-
-
-@dataclass(frozen=True)
-class Observation:
-    """What one pass showed.
-
-    Args:
-        seen: Its dropout operations and draws in order.
-        draws: Its other random operations.
-        readers: Places that read `training` without a known answer.
-        buffers_changed: The buffers that it wrote to (see `Shadow`).
-        output: What the model returned; None when it raised.
-        error: What it raised.
-        bytes_made: Size of all results of its operations, in bytes.
-        largest: Size of the largest of them, in bytes.
-        bytes_masked: Size of those from the first mask on, in bytes.
-        largest_masked: Size of the largest of these, in bytes.
-        batch_statistics: How many of its operations normalised by the statistics of the batch.
-        sized_by_values: Whether one of them made a size of values (see `ragged`).
-        ran: Paths of the modules whose operations ran, in a trial.
-        host_tensors: Copies of the tensors that were made of the host program's numbers.
-        host_uses: What became of those that would have been others than the ones held.
-    """
-
-    seen: tuple[Seen, ...]
-    draws: tuple[Draw, ...]
-    readers: tuple[Reader, ...]
-    buffers_changed: frozenset[int]
-    output: Tree
-    error: Exception | None
-    bytes_made: int
-    largest: int
-    bytes_masked: int
-    largest_masked: int
-    batch_statistics: int
-    sized_by_values: bool
-    ran: frozenset[str]
-    host_tensors: tuple[Tensor, ...]
-    host_uses: frozenset[str]
-
-    @property
-    def structure(self) -> str:
-        """The output's structure, shapes and types."""
-        return describe(self.output)
-
-    def same_output(self, other: "Observation") -> bool:
-        """Whether both passes gave an output, bit for bit the same."""
-        ours, theirs = tensors(self.output), tensors(other.output)
-        if self.error or other.error or len(ours) != len(theirs):
-            return False
-        return all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
 def observe(
@@ -261,7 +142,7 @@ class _Watcher:
         self._draws: list[Draw] = []
         self._uses = Uses()
         self._ran: set[str] = set()
-        self._made = self._largest = self._made_masked = self._largest_masked = 0
+        self._made = self._masked = Sizes()
         self._is_masked = False
         self._batch_statistics = 0
         self._sized_by_values = False
@@ -287,10 +168,8 @@ class _Watcher:
             buffers_changed=self._shadow.buffers_changed,
             output=output,
             error=error,
-            bytes_made=self._made,
-            largest=self._largest,
-            bytes_masked=self._made_masked,
-            largest_masked=self._largest_masked,
+            made=self._made,
+            masked=self._masked,
             batch_statistics=self._batch_statistics,
             sized_by_values=self._sized_by_values,
             ran=frozenset(self._ran),
@@ -308,11 +187,9 @@ class _Watcher:
 
     def _count(self, made: Tensor) -> None:
         size = made.numel() * made.element_size()
-        self._made += size
-        self._largest = max(self._largest, size)
+        self._made = self._made.and_one_of(size)
         if self._is_masked:
-            self._made_masked += size
-            self._largest_masked = max(self._largest_masked, size)
+            self._masked = self._masked.and_one_of(size)
 
     def _on_random(self, name: str, call: RandomCall, frame: FrameType) -> Tensor | None:
         if not call.controllable:

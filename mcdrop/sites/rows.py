@@ -241,10 +241,13 @@ def _cannot_tell(name: str, reason: str) -> str:
     )
 
 
-def coarsest(*trees: Tree) -> torch.dtype:
-    """The floating type of least precision among tensors: what is computed of them is no more precise."""
+def finest(*trees: Tree) -> torch.dtype:
+    """The floating type of most precision among tensors: what is computed of them is no more precise.
+
+    float64 where none floats, so that nothing is taken for rounding.
+    """
     found = [tensor.dtype for tensor in tensors(trees) if tensor.is_floating_point()]
-    return max(found, key=lambda dtype: torch.finfo(dtype).eps, default=torch.float64)
+    return min(found, key=lambda dtype: torch.finfo(dtype).eps, default=torch.float64)
 
 
 def close(first: Tensor, second: Tensor, *, computed_in: torch.dtype = torch.float64) -> bool:

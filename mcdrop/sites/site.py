@@ -7,6 +7,7 @@ from torch import nn
 from mcdrop.errors import NoSiteError, UncontrolledSiteError
 from mcdrop.sites.containers import is_graph
 from mcdrop.sites.rows import RowAxis
+from mcdrop.sites.sizes import Sizes
 from mcdrop.sites.switch import Reader
 
 HOST_OPERATIONS = ("random", "numpy.random")
@@ -78,10 +79,8 @@ class Discovery:
         unused: Names of draws of random numbers on which nothing depends.
         native: Whether random operations of the model run with torch's own randomness (`Sites(uncontrolled="native")`).
         output_axis: Axis of the output that holds the rows; None if there is none or it was not looked for.
-        bytes_made: Size of all results of one pass's operations, in bytes.
-        largest: Size of the largest of them, in bytes.
-        bytes_masked: Size of those from the first mask on, in bytes: what there is of each draw.
-        largest_masked: Size of the largest of these, in bytes.
+        made: Sizes of the results of one pass's operations.
+        masked: Of those from the first mask on: what there is of each draw.
         readers: Readers of `training` that such a pass meets.
         sized_by_values: Whether one of its operations made a size of values, as packed sequences and boolean masks do.
     """
@@ -93,10 +92,8 @@ class Discovery:
     unused: frozenset[str]
     native: bool
     output_axis: int | None
-    bytes_made: int
-    largest: int
-    bytes_masked: int
-    largest_masked: int
+    made: Sizes
+    masked: Sizes
     readers: frozenset[Reader]
     sized_by_values: bool
 

@@ -95,9 +95,9 @@ def test_memory_is_reckoned_for_the_rows_at_hand(x) -> None:
     model = trained_looking(Counting())
     few = Known(discover(model, (x[:3],), {}, batch_dim=0), rows=3)
     whole = discover(model, (x,), {}, batch_dim=0)
-    held = whole.largest_masked + whole.bytes_masked // 4
+    held = whole.masked.largest + whole.masked.total // 4
     plan = mcdrop.Plan(memory=int(2.5 * held))
-    assert few.at_once(plan, 50) == plan.at_once(whole.largest_masked, whole.bytes_masked) == 2
+    assert few.at_once(plan, 50) == plan.at_once(whole.masked) == 2
     sample(model, x, plan=plan)
     assert SEEN.count(50) == 3  # two of the six passes at once
 

@@ -49,8 +49,8 @@ def test_chunks_of_vectorised_passes_share_within_each() -> None:
 
 def test_where_memory_decides_chunks_are_equal() -> None:
     discovery = discover(Own(mlp()), (torch.randn(5, 6),), {}, batch_dim=0)
-    plan = mcdrop.Plan(memory=8 * (discovery.largest_masked + discovery.bytes_masked // 4))
-    assert plan.at_once(discovery.largest_masked, discovery.bytes_masked) == 8
+    plan = mcdrop.Plan(memory=8 * (discovery.masked.largest + discovery.masked.total // 4))
+    assert plan.at_once(discovery.masked) == 8
     found = forecast(Own(mlp()), plan=plan)  # 7, 7 and 6
     assert found.chunk == 7
     assert found.multiply_adds == 3 * 5 * 6 * 10 + 20 * 5 * 10 * 4
@@ -80,9 +80,9 @@ def test_what_is_run_again_for_each_chunk_makes_chunks_large() -> None:
     chunks = []
     for model in (Head(), nn.Sequential(nn.Dropout(), nn.Linear(6, 100_000))):
         discovery = discover(model, (torch.randn(3, 6),), {}, batch_dim=0)
-        largest, made = (size * rows // 3 for size in (discovery.largest_masked, discovery.bytes_masked))
+        masked = discovery.masked.for_rows(rows, 3)
         chunks.append(Known(discovery, rows=3).at_once(plan, rows))
-        limits = [plan.at_once(largest, made, near=near) for near in (None, NEAR)]
+        limits = [plan.at_once(masked, near=near) for near in (None, NEAR)]
         assert limits[0] > limits[1]
         assert chunks[-1] == limits[len(chunks) - 1]  # memory; the caches
 
@@ -90,10 +90,9 @@ def test_what_is_run_again_for_each_chunk_makes_chunks_large() -> None:
 def test_where_inputs_are_repeated_it_does() -> None:
     discovery = discover(Head(), (torch.randn(5, 6),), {}, batch_dim=0)
     known, plan = Known(discovery, rows=5), mcdrop.Plan()
-    assert discovery.largest == 5 * 100_000 * 4 > 1000 * discovery.largest_masked
-    assert known.at_once(plan, 5, repeated=True) == plan.at_once(discovery.largest, discovery.bytes_made) == 3
-    masked = discovery.largest_masked, discovery.bytes_masked
-    assert known.at_once(plan, 5) == plan.at_once(*masked, near=None) > 1000
+    assert discovery.made.largest == 5 * 100_000 * 4 > 1000 * discovery.masked.largest
+    assert known.at_once(plan, 5, repeated=True) == plan.at_once(discovery.made) == 3
+    assert known.at_once(plan, 5) == plan.at_once(discovery.masked, near=None) > 1000
 
 
 def test_thinned_draws_multiply_less() -> None:

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from mcdrop.errors import InputError, RowAxisError
 from mcdrop.sites import RowAxis, discover
-from mcdrop.sites.rows import Profile, close, coarsest, count_rows, first_rows, orders, picked_rows, row_axis
+from mcdrop.sites.rows import Profile, close, count_rows, finest, first_rows, orders, picked_rows, row_axis
 from tests.networks import FAMILIES, family
 
 
@@ -265,8 +265,8 @@ def test_results_are_close_to_the_precision_that_they_were_computed_in() -> None
     assert close(one.float() + 4 * 0.9 * torch.finfo(torch.float32).eps ** 0.5, one.float())  # its own, if coarser
 
 
-def test_the_coarsest_type_is_the_one_of_least_precision() -> None:
-    tensors = [torch.ones(2, dtype=dtype) for dtype in (torch.float64, torch.float16, torch.float32, torch.int8)]
-    assert coarsest(tensors, {"more": torch.ones(1, dtype=torch.bfloat16)}) == torch.bfloat16
-    assert coarsest(tensors) == torch.float16
-    assert coarsest([torch.ones(2, dtype=torch.int64)]) == torch.float64
+def test_the_finest_type_is_the_one_of_most_precision() -> None:
+    tensors = [torch.ones(2, dtype=dtype) for dtype in (torch.bfloat16, torch.float16, torch.int64)]
+    assert finest(tensors, {"more": torch.ones(1, dtype=torch.float32)}) == torch.float32
+    assert finest(tensors) == torch.float16
+    assert finest([torch.ones(2, dtype=torch.int64)]) == torch.float64
