@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from examples.experiments.estimates import mean_and_error
 from examples.experiments.experiment import Numbers
 from examples.experiments.page import table
 from mcdrop.plots.images import gallery
@@ -76,13 +77,6 @@ def labels_to(counts: Sequence[int], errors: Sequence[float], target: float) -> 
         30
     """
     return next((count for count, error in zip(counts, errors, strict=True) if error <= target), math.inf)
-
-
-def mean_and_error(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
-    """Their mean and its standard error, sd / sqrt(n) with divisor n - 1; of one value the error is not known (NaN)."""
-    found = np.asarray(values, dtype=float)
-    error = found.std(ddof=1) / math.sqrt(len(found)) if len(found) > 1 else math.nan
-    return float(found.mean()), float(error)
 
 
 def difference_in_the_end(numbers: Numbers, function: str) -> tuple[float, float]:

@@ -7,7 +7,6 @@ well is measured. The three seeds of a network are trained at once.
 """
 
 import math
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -19,6 +18,7 @@ from torch import nn
 
 import mcdrop
 from examples.experiments.co2_pictures import pictures
+from examples.experiments.estimates import with_error
 from examples.experiments.experiment import SEEDS, Experiment, Numbers
 from examples.experiments.lines import from_line, to_line
 from examples.experiments.page import table
@@ -148,12 +148,12 @@ def tables(numbers: Numbers) -> dict[str, str]:
         of = numbers[name]
         if name == "Gaussian process":
             of = {key: [value] for key, value in of.items()}
-        off = _over_seeds(of["RMSE, dropout off"]) if name in ACTIVATIONS else "-"
+        off = with_error(of["RMSE, dropout off"]) if name in ACTIVATIONS else "-"
         ratios = [far / near for far, near in zip(of["at x*"], of["in range"], strict=True)]
         columns = (of["RMSE"], of["in range"], of["at x*"], ratios)
-        spreads.append([name, off, *map(_over_seeds, columns)])
+        spreads.append([name, off, *map(with_error, columns)])
         curves = np.array([from_line(line) for line in of["std by distance"]])
-        growth.append([name, *(_over_seeds(curves[:, place]) for place in shown)])
+        growth.append([name, *(with_error(curves[:, place]) for place in shown)])
     head = ["", "RMSE, dropout off", "RMSE, mean of the draws", "sd in range", "sd at x*", "ratio"]
     return {
         "spread": table(head, spreads),
@@ -172,12 +172,6 @@ def _by_error(numbers: Numbers) -> list[list[str]]:
         groups = [std[(low <= error) & (error < high)] for low, high in ERRORS.values()]
         rows.append([name, *(f"{group.mean():.3f} ({len(group)} times)" if len(group) else "-" for group in groups)])
     return rows
-
-
-def _over_seeds(values: Sequence[float]) -> str:
-    """Mean and standard error, sd / sqrt(seeds) with divisor seeds - 1; a single value as it is."""
-    mean = f"{np.mean(values):.3f}"
-    return mean if len(values) == 1 else f"{mean} ± {np.std(values, ddof=1) / math.sqrt(len(values)):.3f}"
 
 
 EXPERIMENT = Experiment("co2", __doc__, parts, tables, pictures)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from examples.experiments.estimates import mean_and_error
 from examples.experiments.experiment import Numbers
 from examples.experiments.page import table
 from mcdrop.plots.comparison import with_error
@@ -36,12 +37,6 @@ def less_weight_scaling(part: Any, score: str) -> np.ndarray:
     return (np.array(averaging[score]) - averaging["weight scaling"][score]).round(12)
 
 
-def over_seeds(values: Sequence[float]) -> tuple[float, float]:
-    """The mean over networks and its standard error, sd / sqrt(networks), divisor networks - 1; NaN of a single one."""
-    error = np.std(values, ddof=1) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-    return float(np.mean(values)), float(error)
-
-
 def of_same_rows(differences: Sequence[Sequence[float]]) -> tuple[float, float]:
     """The mean over networks of differences with errors, and its error.
 
@@ -49,7 +44,7 @@ def of_same_rows(differences: Sequence[Sequence[float]]) -> tuple[float, float]:
     added, in squares, to that over networks. (They hold the error from the draws, which so counts twice.)
     """
     values, errors = np.transpose(differences)
-    mean, error = over_seeds(values)
+    mean, error = mean_and_error(values)
     return mean, math.hypot(float(np.mean(errors)), np.nan_to_num(error))
 
 
@@ -107,5 +102,5 @@ def _table_of_foreign(numbers: Numbers) -> str:
 
 
 def _numbers(values: Sequence[float], scale: float = 1) -> str:
-    mean, error = over_seeds(values)
+    mean, error = mean_and_error(values)
     return with_error(scale * mean, scale * error)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from examples.experiments.estimates import mean_and_error
 from examples.experiments.experiment import Numbers
 
 
@@ -42,7 +43,7 @@ https://github.com/yaringal/DropoutUncertaintyExps; the paper prints the average
 
 def over_splits(values: Sequence[float] | np.ndarray) -> Estimate:
     """The mean over splits and its error: sd / sqrt(splits), divisor splits - 1."""
-    return Estimate(float(np.mean(values)), float(np.std(values, ddof=1) / math.sqrt(len(values))))
+    return Estimate(*mean_and_error(values))
 
 
 def over_seeds(pairs: Sequence[tuple[float, float]]) -> Estimate:

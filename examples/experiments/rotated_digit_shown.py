@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import mcdrop
+from examples.experiments.estimates import with_error
 from examples.experiments.experiment import Numbers
 from examples.experiments.lines import from_line
 from examples.experiments.page import table
@@ -35,7 +36,7 @@ def tables(numbers: Numbers) -> dict[str, str]:
     angles = [of["angle"] for of in numbers["seed 0"]["angles"]]
     columns = {name: over_seeds(numbers, name) for name in SHOWN}
     body = [
-        [f"{angle}°", *(_with_error(values[:, place]) for values in columns.values())]
+        [f"{angle}°", *(with_error(values[:, place]) for values in columns.values())]
         for place, angle in enumerate(angles)
     ]
     nets = [
@@ -52,11 +53,6 @@ def tables(numbers: Numbers) -> dict[str, str]:
 def over_seeds(numbers: Numbers, name: str) -> np.ndarray:
     """The mean over digits of something, (seeds, angles)."""
     return np.array([[of_angle[name][0] for of_angle in net["angles"]] for net in numbers.values()])
-
-
-def _with_error(values: Sequence[float] | np.ndarray) -> str:
-    """Mean over the networks and its standard error, sd / sqrt(networks) with divisor networks - 1."""
-    return f"{np.mean(values):.3f} ± {np.std(values, ddof=1) / math.sqrt(len(values)):.3f}"
 
 
 def pictures(numbers: Numbers) -> dict[str, tuple[str, Figure]]:

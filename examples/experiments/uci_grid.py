@@ -10,6 +10,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from examples.experiments.estimates import with_error
 from examples.experiments.experiment import SEEDS, Experiment, Numbers
 from examples.experiments.page import table
 from examples.experiments.published import paired, scores
@@ -127,7 +128,7 @@ def score_table(numbers: Numbers) -> str:
         for place, (score, difference) in enumerate(zip(SCORES, paired(own, other), strict=True)):
             better = difference.z < 0 if score == "RMSE" else difference.z > 0
             verdict = "no difference" if abs(difference.z) <= BOUND else "ours is better" if better else "ours is worse"
-            means = [mean_and_error(tests[:, place]) for tests in (own, other)]
+            means = [with_error(tests[:, place]) for tests in (own, other)]
             error = f"{difference.difference:+.3f} ± {difference.error:.3f}"
             rows.append([f"{name}, {score}", str(len(seeds)), *means, error, verdict])
     return table(["set, score", "seeds", "ours", "published", "paired difference", "verdict"], rows)
@@ -149,11 +150,6 @@ def winner_table(numbers: Numbers) -> str:
 def agreement(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[str]:
     """Share of splits in which two choices have the same p, and the same tau, in percent over all pairs."""
     return [f"{share:.0%}" for share in np.mean([np.isclose(one, other) for one, other in pairs], axis=(0, 1))]
-
-
-def mean_and_error(values: np.ndarray) -> str:
-    """The mean over splits and its standard error: sd / sqrt(splits), divisor splits - 1."""
-    return f"{values.mean():.3f} ± {values.std(ddof=1) / np.sqrt(len(values)):.3f}"
 
 
 def pictures(numbers: Numbers) -> dict[str, tuple[str, Figure]]:

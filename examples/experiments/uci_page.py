@@ -1,11 +1,11 @@
 """Tables and pictures of the experiment `uci`, from its stored numbers."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from examples.experiments.estimates import mean_and_error, plus_minus
 from examples.experiments.experiment import Numbers
 from examples.experiments.page import table
 from examples.experiments.published import Paired, paired
@@ -59,17 +59,6 @@ def verdict(score: str, difference: Paired) -> str:
     if abs(difference.z) <= BOUND:
         return "yes"
     return "better" if (difference.z < 0) == (score == "rmse") else "no"
-
-
-def mean_and_error(values: np.ndarray) -> tuple[float, float]:
-    """Of splits: their mean and its standard error, sd / sqrt(splits), divisor splits - 1."""
-    return float(values.mean()), float(values.std(ddof=1) / math.sqrt(len(values)))
-
-
-def plus_minus(value: float, error: float, *, sign: str = "") -> str:
-    """Both with two digits of the error, at least two decimals; `sign="+"` is shown of positive values too."""
-    digits = max(2, 1 - math.floor(math.log10(error))) if error > 0 else 2
-    return f"{value:{sign}.{digits}f} ± {error:.{digits}f}"
 
 
 def is_fitted(numbers: Numbers, name: str) -> bool:

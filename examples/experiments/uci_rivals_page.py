@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from examples.experiments import concrete_rates, deep_ensembles
+from examples.experiments.estimates import mean_and_error, plus_minus
 from examples.experiments.experiment import Numbers
 from examples.experiments.page import table
 from examples.experiments.published import Paired, paired
-from examples.experiments.uci_page import mean_and_error, plus_minus
 from examples.experiments.uci_rivals_pictures import rates_picture, scores_picture
 
 ROUNDING = 0.01 / math.sqrt(12)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from examples.experiments.estimates import mean_and_error
 from examples.experiments.experiment import Numbers
 from examples.experiments.fewer_passes import PASSES
 from examples.experiments.page import table
@@ -128,8 +129,8 @@ def _intervals_table(numbers: Numbers) -> str:
         seeds = seeds_of(numbers, name)
         for method in seeds[0]["intervals"]:
             coverage, width = np.mean([found["intervals"][method] for found in seeds], axis=0).T
-            error = coverage.std(ddof=1) / len(coverage) ** 0.5
-            body.append([name, method, f"{100 * coverage.mean():.1f} ± {100 * error:.1f}", f"{width.mean():.3g}"])
+            held, error = mean_and_error(100 * coverage)
+            body.append([name, method, f"{held:.1f} ± {error:.1f}", f"{width.mean():.3g}"])
     return table(["set", f"{1 - ALPHA:.0%} intervals", "hold, %", "mean width"], body)
 
 

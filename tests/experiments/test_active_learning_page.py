@@ -43,13 +43,6 @@ def test_the_first_count_at_or_below_the_target_counts_and_never_is_infinite() -
     assert page.labels_to([20, 30, 40], [0.2, 0.1, 0.3], 0.05) == math.inf
 
 
-def test_the_standard_error_has_divisor_n_minus_1_and_of_one_value_is_not_known() -> None:
-    assert page.mean_and_error([1.0, 3.0]) == (2.0, 1.0)
-    mean, error = page.mean_and_error([4.0])
-    assert mean == 4.0
-    assert math.isnan(error)
-
-
 def test_the_difference_in_the_end_has_both_errors(numbers) -> None:
     # rows 3 and 4 differ, by +1 (seed 0) and -1, -1: averaged over seeds +.5 and -1; over rows 0 and -.1
     over_rows = np.array([0.5, -1.0] + [0.0] * 8)

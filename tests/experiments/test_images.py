@@ -8,7 +8,8 @@ from torch import nn
 
 import mcdrop
 from examples.experiments import images, images_pictures, images_tables
-from examples.experiments.images_tables import less_weight_scaling, of_same_rows, of_set, over_seeds
+from examples.experiments.estimates import mean_and_error
+from examples.experiments.images_tables import less_weight_scaling, of_same_rows, of_set
 from mcdrop.calibration import expected_calibration_error
 from mcdrop.data.idx import LabelledImages
 from mcdrop.prediction import Categorical, from_draws
@@ -110,9 +111,7 @@ def test_shares_of_entropies() -> None:
     }  # log 2 / log 10 = .301
 
 
-def test_errors_over_seeds() -> None:
-    assert over_seeds([1.0, 2.0, 3.0]) == pytest.approx((2, 1 / np.sqrt(3)))
-    assert np.isnan(over_seeds([1.0])[1])
+def test_errors_of_the_same_rows() -> None:
     assert of_same_rows([(1.0, 0.3), (2.0, 0.3), (3.0, 0.6)]) == pytest.approx((2, np.hypot(0.4, 1 / np.sqrt(3))))
     assert of_same_rows([(1.0, 0.3)]) == (1, 0.3)
 
@@ -191,7 +190,7 @@ def test_the_network_of_the_book_has_its_error(full_run) -> None:
 @pytest.mark.parametrize("name", SETS)
 def test_one_tree_is_clearly_worse_than_weight_scaling(full_run, name) -> None:
     more = np.array([less_weight_scaling(part, "error")[0] for part in of_set(full_run("images"), name)])
-    mean, error = over_seeds(more)
+    mean, error = mean_and_error(more)
     assert mean > BOUND * error
     assert (more > 0.005).all()
 
@@ -245,5 +244,5 @@ def test_averages_on_mnist_tell_letters_better_and_clothes_no_better(full_run) -
 
 def test_the_average_on_mnist_has_the_worse_likelihood(full_run) -> None:
     more = [less_weight_scaling(part, "nll")[-1] for part in of_set(full_run("images"), "mnist")]
-    mean, error = over_seeds(np.array(more))
+    mean, error = mean_and_error(np.array(more))
     assert mean > BOUND * error

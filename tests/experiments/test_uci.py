@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from examples.experiments import uci, uci_page
+from examples.experiments.estimates import mean_and_error
 from examples.experiments.published import Paired
-from examples.experiments.uci_page import BOUND, against_published, by_split, mean_and_error, plus_minus, verdict
+from examples.experiments.uci_page import BOUND, against_published, by_split, verdict
 from examples.experiments.uci_runs import PUBLISHED
 from mcdrop.data.uci import Split
 
@@ -100,17 +101,6 @@ def test_pictures_show_the_tables(numbers) -> None:
 )  # fmt: skip
 def test_what_is_outside_the_bound_is_worse_or_better(score, difference, said) -> None:
     assert verdict(score, Paired(difference, 1.0)) == said
-
-
-def test_errors_of_means_over_splits_have_divisor_splits_less_one() -> None:
-    assert mean_and_error(np.array([1.0, 2.0, 3.0, 6.0])) == pytest.approx((3.0, math.sqrt(14 / 3 / 4)))
-
-
-def test_figures_have_two_digits_of_their_error() -> None:
-    assert plus_minus(2.97351, 0.1949) == "2.97 ± 0.19"
-    assert plus_minus(0.0020394, 0.000124, sign="+") == "+0.00204 ± 0.00012"
-    assert plus_minus(12.3456, 3.3) == "12.35 ± 3.30"
-    assert plus_minus(1.0, 0.0) == "1.00 ± 0.00"
 
 
 def test_the_published_effect_of_averaging_is_that_of_the_publishers_files(data_dir) -> None:
