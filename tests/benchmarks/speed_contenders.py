@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 import mcdrop
 import tests.conftest  # noqa: F401 (torchvision's schemas, before a library imports it)
+from mcdrop.sampling.held_masks import HeldMasks
 
 Draw = Callable[[], Tensor]
 """Makes the T outputs, (T, N, *out)."""
@@ -109,6 +110,12 @@ def with_shared_masks(model: nn.Module, x: Tensor, num_samples: int) -> Draw:
     return lambda: mc.sample(x)
 
 
+def with_masks_drawn_anew(model: nn.Module, x: Tensor, num_samples: int) -> Draw:
+    mc = engine(model, num_samples)
+    mc._held = HeldMasks(limit=0)
+    return lambda: mc.sample(x)
+
+
 def with_own_masks(model: nn.Module, x: Tensor, num_samples: int) -> Draw:
     mc = engine(model, num_samples, shared_masks=False)
     return lambda: mc.sample(x)
@@ -121,5 +128,8 @@ OTHERS = (
     Contender("torch-uncertainty", torch_uncertainty, "torch-uncertainty", "dropout module"),
     Contender("baal", baal, "baal", "No layer was modified"),
 )
-BESIDE = (Contender("mcdrop, every row its own masks", with_own_masks),)
+BESIDE = (
+    Contender("mcdrop, masks drawn anew", with_masks_drawn_anew),
+    Contender("mcdrop, every row its own masks", with_own_masks),
+)
 """Timed too, and no part of the comparison."""
