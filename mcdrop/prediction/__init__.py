@@ -18,6 +18,7 @@ from mcdrop.prediction.raw import RawPrediction as RawPrediction
 from mcdrop.prediction.recalibrated import RecalibratedPrediction as RecalibratedPrediction
 from mcdrop.prediction.recomputed import Recomputed as Recomputed
 from mcdrop.prediction.regression import RegressionPrediction as RegressionPrediction
+from mcdrop.prediction.result import AnyPrediction as AnyPrediction
 from mcdrop.prediction.result import Prediction as Prediction
 from mcdrop.prediction.result import concatenate as concatenate
 from mcdrop.prediction.summary import Summary as Summary

@@ -10,7 +10,7 @@ import os
 from abc import ABC
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, SupportsIndex
+from typing import Any, ClassVar, Self, SupportsIndex, TypeVar
 
 import numpy as np
 import torch
@@ -169,7 +169,11 @@ class Prediction(ABC):
         return self.samples
 
 
-def concatenate(predictions: Sequence[Prediction]) -> Prediction:
+AnyPrediction = TypeVar("AnyPrediction", bound=Prediction, covariant=True)
+"""The record that a likelihood makes, `Likelihood[AnyPrediction]`, where more is made of it."""
+
+
+def concatenate(predictions: Sequence[AnyPrediction]) -> AnyPrediction:
     """The prediction of the rows of several, in order.
 
     All must come from the same draws: equal likelihood and provenance (but for `execution`, which is joined), with
@@ -190,7 +194,7 @@ def concatenate(predictions: Sequence[Prediction]) -> Prediction:
         raise InputError("No predictions given, concatenate needs at least one.")
     uneven = any(isinstance(next(iter(p.moments.values())), Uneven) for p in predictions)
     if uneven or (len({p.num_samples for p in predictions}) > 1 and all(p.provenance.until for p in predictions)):
-        predictions = [_uneven(prediction, predictions) for prediction in predictions]
+        predictions = _uneven(predictions)
     first, *others = predictions
     for other in others:
         for name, one, two in _identities(first, other):
@@ -204,17 +208,20 @@ def concatenate(predictions: Sequence[Prediction]) -> Prediction:
     return dataclasses.replace(joined, provenance=provenance)
 
 
-def _uneven(prediction: Prediction, all_of_them: Sequence[Prediction]) -> Prediction:
-    """The prediction without its draws, with moments that can be joined to those of other numbers of draws."""
-    most = max(one.num_samples for one in all_of_them)
-    provenance = dataclasses.replace(prediction.provenance, num_samples=most)
-    moments: dict[str, Moments] = {
-        name: dataclasses.replace(
-            Uneven.of([part]), draws=Spread(most, part.mean, torch.full_like(part.mean, torch.nan))
-        )
-        for name, part in prediction.moments.items()
-    }
-    return dataclasses.replace(prediction, moments=moments, samples=None, provenance=provenance)
+def _uneven(predictions: Sequence[AnyPrediction]) -> list[AnyPrediction]:
+    """The predictions without their draws, with moments that can be joined to those of other numbers of draws."""
+    most = max(prediction.num_samples for prediction in predictions)
+    found = []
+    for prediction in predictions:
+        moments: dict[str, Moments] = {
+            name: dataclasses.replace(
+                Uneven.of([part]), draws=Spread(most, part.mean, torch.full_like(part.mean, torch.nan))
+            )
+            for name, part in prediction.moments.items()
+        }
+        provenance = dataclasses.replace(prediction.provenance, num_samples=most)
+        found.append(dataclasses.replace(prediction, moments=moments, samples=None, provenance=provenance))
+    return found
 
 
 def row_pieces(rows: int, numbers_per_row: int) -> Iterator[slice]:

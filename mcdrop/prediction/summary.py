@@ -1,6 +1,7 @@
 """Draws that arrive in chunks, summed up into a prediction."""
 
 from dataclasses import dataclass, field, replace
+from typing import Generic
 
 import torch
 
@@ -9,13 +10,13 @@ from mcdrop.prediction.likelihood import Likelihood
 from mcdrop.prediction.moments import Moments
 from mcdrop.prediction.outputs import structure as structure_of
 from mcdrop.prediction.provenance import Provenance
-from mcdrop.prediction.result import Prediction
+from mcdrop.prediction.result import AnyPrediction
 from mcdrop.tree import describe, map_tensors, tensors
 from mcdrop.types import Tree
 
 
 @dataclass(frozen=True, eq=False)
-class Summary:
+class Summary(Generic[AnyPrediction]):
     """What is kept of the chunks so far. Made by `Summary.init`, extended by `update` and `merge`, read by `result`.
 
     Args:
@@ -27,7 +28,7 @@ class Summary:
         structure: One draw without its numbers, from the first chunk.
     """
 
-    likelihood: Likelihood
+    likelihood: Likelihood[AnyPrediction]
     block_size: int
     keep_samples: bool
     moments: dict[str, Moments] = field(default_factory=dict)
@@ -40,7 +41,9 @@ class Summary:
         return next((moments.count for moments in self.moments.values()), 0)
 
     @classmethod
-    def init(cls, likelihood: Likelihood, block_size: int = 1, keep_samples: bool | None = None) -> "Summary":
+    def init(
+        cls, likelihood: Likelihood[AnyPrediction], block_size: int = 1, keep_samples: bool | None = None
+    ) -> "Summary[AnyPrediction]":
         """A summary of no draws yet.
 
         Args:
@@ -52,7 +55,7 @@ class Summary:
         Moments.init(block_size)  # for its check
         return cls(likelihood, block_size, likelihood.keeps_samples if keep_samples is None else keep_samples)
 
-    def update(self, outputs: Tree) -> "Summary":
+    def update(self, outputs: Tree) -> "Summary[AnyPrediction]":
         """The summary after one more chunk of draws.
 
         Args:
@@ -87,7 +90,7 @@ class Summary:
         samples = (*self.samples, map_tensors(_kept, outputs)) if self.keep_samples else ()
         return replace(self, moments=moments, samples=samples, structure=structure)
 
-    def merge(self, other: "Summary") -> "Summary":
+    def merge(self, other: "Summary[AnyPrediction]") -> "Summary[AnyPrediction]":
         """The summary of these draws followed by those of another, for the same rows.
 
         Raises:
@@ -110,7 +113,7 @@ class Summary:
         moments = {name: self.moments[name].merge(other.moments[name]) for name in self.moments}
         return replace(self, moments=moments, samples=self.samples + other.samples)
 
-    def result(self, provenance: Provenance) -> Prediction:
+    def result(self, provenance: Provenance) -> AnyPrediction:
         """The prediction that the draws so far make.
 
         Args:
@@ -134,12 +137,12 @@ class Summary:
 
 def from_draws(
     draws: Tree,
-    likelihood: Likelihood,
+    likelihood: Likelihood[AnyPrediction],
     *,
     block_size: int = 1,
     keep_samples: bool | None = None,
     provenance: Provenance | None = None,
-) -> Prediction:
+) -> AnyPrediction:
     """The prediction of draws that somebody already has.
 
     Args:

@@ -10,7 +10,7 @@ from torch import nn
 
 from mcdrop.errors import InputError, UnavailableError
 from mcdrop.posterior import Design, Ensemble, Independent, Mask
-from mcdrop.prediction import Likelihood, Prediction, Provenance
+from mcdrop.prediction import AnyPrediction, Likelihood, Provenance
 from mcdrop.sampling.batches import Unpack, read_batches
 from mcdrop.sampling.drawing import Drawing
 from mcdrop.sampling.forecast import Forecast
@@ -31,7 +31,7 @@ _CACHE_SIZE = 32
 """Kinds of inputs of a model that are remembered."""
 
 
-class MCDropout(Predictor):
+class MCDropout(Predictor[AnyPrediction]):
     """A trained network whose dropout stays on: T sub-networks, one prediction.
 
     p(y | x) is approximated by (1/T) sum_t p(y | f(x, z_t)) with masks z_t drawn as in training (Gal & Ghahramani 2016,
@@ -81,7 +81,7 @@ class MCDropout(Predictor):
         self,
         model: nn.Module | Ensemble,
         *,
-        likelihood: Likelihood,
+        likelihood: Likelihood[AnyPrediction],
         num_samples: int | Until | None = None,
         seed: int | None = None,
         shared_masks: bool = True,
@@ -280,11 +280,11 @@ class _Passes(Draws):
 def predict(
     model: nn.Module | Ensemble,
     *args: Any,
-    likelihood: Likelihood,
+    likelihood: Likelihood[AnyPrediction],
     num_samples: int | Until | None = None,
     seed: int | None = None,
     **kwargs: Any,
-) -> Prediction:
+) -> AnyPrediction:
     """One prediction in one call: `MCDropout(model, likelihood=..., num_samples=..., seed=...)(*args, **kwargs)`.
 
     Args:

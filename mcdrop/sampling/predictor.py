@@ -4,13 +4,13 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic
 
 import torch
 
 from mcdrop.calibration import Score, StreamedLogDensity, Tally
 from mcdrop.errors import InputError, NonFiniteError, UnavailableError
-from mcdrop.prediction import Likelihood, Prediction, Provenance, Summary, concatenate
+from mcdrop.prediction import AnyPrediction, Likelihood, Provenance, Summary, concatenate
 from mcdrop.sampling.batches import Unpack, length_of
 from mcdrop.sampling.drawing import note_inputs
 from mcdrop.sampling.until import Until
@@ -22,7 +22,7 @@ _PATIENCE = 2.0
 
 
 @dataclass(frozen=True)
-class Reading:
+class Reading(Generic[AnyPrediction]):
     """How draws are read, whoever makes them.
 
     Args:
@@ -39,7 +39,7 @@ class Reading:
         10
     """
 
-    likelihood: Likelihood
+    likelihood: Likelihood[AnyPrediction]
     num_samples: int | Until
     keep_samples: bool | None = None
 
@@ -90,7 +90,7 @@ class Draws(ABC):
         raise UnavailableError("These draws are all there is: they cannot be ended before the last.")
 
 
-class Predictor(ABC):
+class Predictor(ABC, Generic[AnyPrediction]):
     """Something that answers one input with T draws, and what can be asked of it. Subclasses are final.
 
     Example:
@@ -99,7 +99,7 @@ class Predictor(ABC):
         True
     """
 
-    _reading: Reading
+    _reading: Reading[AnyPrediction]
 
     @abstractmethod
     def _draws(self, args: tuple[Any, ...], kwargs: dict[str, Any], first_row: int) -> Draws:
@@ -112,7 +112,7 @@ class Predictor(ABC):
         """Positional inputs, keyword inputs, target and number of the first row of each batch."""
 
     @property
-    def likelihood(self) -> Likelihood:
+    def likelihood(self) -> Likelihood[AnyPrediction]:
         """How one output is read."""
         return self._reading.likelihood
 
@@ -121,7 +121,7 @@ class Predictor(ABC):
         """T, the number of draws; with `Until` the most."""
         return self._reading.most
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Prediction:
+    def __call__(self, *args: Any, **kwargs: Any) -> AnyPrediction:
         """The prediction for one input, given as what draws takes it.
 
         Returns:
@@ -153,7 +153,7 @@ class Predictor(ABC):
         chunks = list(self._draws(args, kwargs, first_row=0))
         return map_tensors(lambda *parts: torch.cat(parts), chunks[0], *chunks[1:])
 
-    def predict(self, loader: Iterable[Any], *, unpack: Unpack | None = None) -> Prediction:
+    def predict(self, loader: Iterable[Any], *, unpack: Unpack | None = None) -> AnyPrediction:
         """The prediction for all rows of a loader, on the CPU, with a progress bar.
 
         Args:
@@ -220,7 +220,7 @@ class Predictor(ABC):
 
     def _prediction(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], *, first_row: int, wait: float | None
-    ) -> Prediction:
+    ) -> AnyPrediction:
         return self._read(self._draws(args, kwargs, first_row), (args, kwargs), wait, self._reading.keep_samples)[0]
 
     def _read(
@@ -230,7 +230,7 @@ class Predictor(ABC):
         wait: float | None,
         keep_samples: bool | None,
         density: StreamedLogDensity | None = None,
-    ) -> tuple[Prediction, StreamedLogDensity | None]:
+    ) -> tuple[AnyPrediction, StreamedLogDensity | None]:
         """The prediction that draws make, and the density of the targets extended by them."""
         summary = Summary.init(self.likelihood, block_size=draws.block_size, keep_samples=keep_samples)
         until = self._reading.until

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from mcdrop.errors import InputError, NoSpreadError, OutputError
-from mcdrop.prediction import Likelihood, Provenance
+from mcdrop.prediction import AnyPrediction, Likelihood, Provenance
 from mcdrop.sampling.batches import Unpack, read_batches
 from mcdrop.sampling.output import Output, selector
 from mcdrop.sampling.predictor import Draws, Predictor, Reading
@@ -15,7 +15,7 @@ from mcdrop.tree import describe, from_arrays, map_tensors, tensors
 from mcdrop.types import Tree
 
 
-class StochasticFunction(Predictor):
+class StochasticFunction(Predictor[AnyPrediction]):
     """A function whose every call is a fresh draw; made by `from_callable`, which says all of it.
 
     Args:
@@ -35,7 +35,7 @@ class StochasticFunction(Predictor):
         self,
         fn: Callable[..., Any],
         *,
-        likelihood: Likelihood,
+        likelihood: Likelihood[AnyPrediction],
         num_samples: int | Until = 100,
         draws_per_call: int | None = None,
         keep_samples: bool | None = None,
@@ -165,13 +165,13 @@ class _Calls(Draws):
 def from_callable(
     fn: Callable[..., Any],
     *,
-    likelihood: Likelihood,
+    likelihood: Likelihood[AnyPrediction],
     num_samples: int | Until = 100,
     draws_per_call: int | None = None,
     keep_samples: bool | None = None,
     output: Output = None,
     grad: bool = False,
-) -> StochasticFunction:
+) -> StochasticFunction[AnyPrediction]:
     """Reads a function that gives a fresh draw per call as `MCDropout` reads a network.
 
     p(y | x) is approximated by (1/T) sum_t p(y | y_t), y_t the t-th draw of fn(x) (Gal & Ghahramani 2016,

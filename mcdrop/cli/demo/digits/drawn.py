@@ -3,7 +3,6 @@
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 from jaxtyping import Float
@@ -45,7 +44,7 @@ def write(page: Path, model: nn.Module, data: Digits, found: Measurements, *, se
         epochs: Of the training.
     """
     mc = MCDropout(model, likelihood=Categorical(), num_samples=found.num_samples, seed=seed)
-    prediction = cast(CategoricalPrediction, mc(data.test_images))  # which Categorical makes
+    prediction = mc(data.test_images)
     comparison = compare(
         model,
         (data.test_images, data.test_labels),
@@ -105,7 +104,7 @@ def _certainty(prediction: CategoricalPrediction, data: Digits) -> Section:
 def _foreign(mc: MCDropout, own: CategoricalPrediction, data: Digits, seed: int) -> Section:
     foreign = {f"turned by {degrees}°": digits.rotate(data.test_images, degrees) for degrees in TURNS}
     foreign["noise"] = digits.uniform_noise(len(data.test_images), seed=seed)
-    predictions = {"upright": own, **{name: cast(CategoricalPrediction, mc(x)) for name, x in foreign.items()}}
+    predictions = {"upright": own, **{name: mc(x) for name, x in foreign.items()}}
     shown = [x[:_SHOWN] for x in (data.test_images, *foreign.values())]
     captions = [
         [f"{int(row.labels)}: {float(row.mutual_information):.2f}" for row in prediction[:_SHOWN]]

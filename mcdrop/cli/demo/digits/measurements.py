@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from jaxtyping import Float, Int
@@ -90,11 +89,7 @@ def measure(
     with torch.no_grad():
         log_probs = model(images).double().log_softmax(-1)
     mc = MCDropout(model, likelihood=Categorical(), num_samples=num_samples, seed=seed)
-
-    def predict(images: Tensor) -> CategoricalPrediction:
-        return cast(CategoricalPrediction, mc(images))  # which Categorical makes
-
-    prediction = predict(images)
+    prediction = mc(images)
     mc_dropout = {name: score(prediction, labels) for name, score in SCORES.items()}
     sub_networks, spread = score_sub_networks(mc.sample(images), labels)
     row_differences = log_probs.gather(1, labels[:, None])[:, 0] - prediction.log_prob(labels)
@@ -103,8 +98,8 @@ def measure(
         entropy, information = answer.predictive_entropy, answer.mutual_information
         return Uncertainty(kind, mean_over_rows(entropy), mean_over_rows(information), error)
 
-    turned = {degrees: predict(digits.rotate(images, degrees)) for degrees in TURNS}
-    noise = predict(digits.uniform_noise(len(images), seed=seed))
+    turned = {degrees: mc(digits.rotate(images, degrees)) for degrees in TURNS}
+    noise = mc(digits.uniform_noise(len(images), seed=seed))
     return Measurements(
         num_rows=len(labels),
         num_samples=num_samples,
