@@ -2,12 +2,13 @@
 
 Under `torch.func.vmap` dropout would draw for all members from one stream, and the masks are wanted that each member
 would draw alone: on the CPU `F.dropout` multiplies by `bernoulli_` numbers in the order of its calls. So the calls are
-noted once; then masks are drawn before each pass, and the pass multiplies by them.
+noted once; then masks are drawn before each pass, and the pass multiplies by them. Likewise `torch.rand`, of which
+concrete dropout makes its masks.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,9 @@ from mcdrop.errors import VectorisationError
 
 _ELEMENTWISE = F.dropout
 _WHOLE_CHANNELS = (F.dropout1d, F.dropout2d, F.dropout3d)
+_OF_RAND = {"size", "dtype", "device"}
+"""Arguments of torch.rand that are followed; with others it draws for itself, and is refused under vmap."""
+
 _UNBATCHED = {F.dropout1d: 2, F.dropout3d: 4}
 """Axes of an input whose first is taken for the channels; dropout2d takes it for the rows whatever the axes."""
 
@@ -55,7 +59,32 @@ class DropoutCall:
         return kept.permute(0, *(1 + order.index(axis) for axis in range(len(sizes))))
 
 
-def in_turn(calls: Sequence[DropoutCall], masks: Sequence[Tensor]) -> Callable[[DropoutCall], Tensor]:
+@dataclass(frozen=True)
+class UniformCall:
+    """One call of `torch.rand`.
+
+    Args:
+        shape: Of what one member draws.
+        dtype: As asked for, or torch's default.
+        device: As asked for, or torch's default.
+    """
+
+    shape: torch.Size
+    dtype: torch.dtype
+    device: torch.device
+
+    def factors(self, generators: Sequence[torch.Generator]) -> Float[Tensor, " M *mask"]:
+        """Uniform in [0, 1), drawn for each member from its generator."""
+        drawn = torch.empty(len(generators), *self.shape, dtype=self.dtype, device=self.device)
+        for numbers, generator in zip(drawn, generators, strict=True):
+            numbers.uniform_(generator=generator)
+        return drawn
+
+
+Call: TypeAlias = DropoutCall | UniformCall
+
+
+def in_turn(calls: Sequence[Call], masks: Sequence[Tensor]) -> Callable[[Call], Tensor]:
     """Gives each call the factors that were drawn for it, in the order in which the calls were noted.
 
     Args:
@@ -67,33 +96,46 @@ def in_turn(calls: Sequence[DropoutCall], masks: Sequence[Tensor]) -> Callable[[
     """
     waiting = iter(zip(calls, masks, strict=True))
 
-    def factor(call: DropoutCall) -> Tensor:
+    def factor(call: Call) -> Tensor:
         noted, mask = next(waiting, (None, None))
-        if noted is None or mask is None or (noted.shape, noted.p) != (call.shape, call.p):
-            before = "none" if noted is None else f"one with p={noted.p} on {tuple(noted.shape)}"
+        if noted is None or mask is None or _asked(noted) != _asked(call):
             raise VectorisationError(
-                f"Dropout with p={call.p} on {tuple(call.shape)} runs in a step where the first had {before}. Networks "
-                "that change their dropout are trained one by one: fit(initialise(build, seed), ..., seed=seed)."
+                f"{_asked(call)} runs in a step where the first had {'none' if noted is None else _asked(noted)}. "
+                "Networks that change their dropout are trained one by one: fit(initialise(build, seed), ..., "
+                "seed=seed)."
             )
         return mask
 
     return factor
 
 
+def _asked(call: Call) -> str:
+    if isinstance(call, UniformCall):
+        return f"torch.rand of {tuple(call.shape)}"
+    return f"Dropout with p={call.p} on {tuple(call.shape)}"
+
+
+def _uniform(*size: Any, device: Any = None, **kwargs: Any) -> UniformCall:
+    drawn = torch.empty(*size, **kwargs, device="meta")
+    return UniformCall(drawn.shape, drawn.dtype, torch.empty(0, device=device).device)
+
+
 class DropoutBy(TorchFunctionMode):
-    """Inside of it, dropout that is on multiplies by what a function of the call returns.
+    """Inside of it, dropout that is on multiplies by what a function of the call returns, and `torch.rand` returns it.
 
     Args:
         factor: Gives the factors of one member.
     """
 
-    def __init__(self, factor: Callable[[DropoutCall], Tensor]) -> None:
+    def __init__(self, factor: Callable[[Call], Tensor]) -> None:
         super().__init__()
         self._factor = factor
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         if func is _ELEMENTWISE or func in _WHOLE_CHANNELS:
             return self._dropout(func, *args, **(kwargs or {}))
+        if func is torch.rand and (kwargs or {}).keys() <= _OF_RAND:
+            return self._factor(_uniform(*args, **(kwargs or {})))
         return func(*args, **(kwargs or {}))
 
     def _dropout(

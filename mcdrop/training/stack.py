@@ -14,7 +14,7 @@ from mcdrop.errors import InputError, McdropError, UncontrolledSiteError, Vector
 from mcdrop.training.attributes import attributes
 from mcdrop.training.concrete import Penalties
 from mcdrop.training.divergence import check_loss, check_weights
-from mcdrop.training.masks import DropoutBy, DropoutCall, in_turn
+from mcdrop.training.masks import Call, DropoutBy, in_turn
 from mcdrop.training.objective import Objective
 from mcdrop.training.randomness import derived_seed, devices_of, random_states, seeded
 from mcdrop.training.replay import record
@@ -121,7 +121,7 @@ class Stack:
         rows = rows.to(self._device)
         return map_tensors(lambda tensor: tensor[rows], self._pool)
 
-    def _recorded(self, inputs: Tree, targets: Tensor) -> tuple[list[DropoutCall], Callable[..., list[Any]]]:
+    def _recorded(self, inputs: Tree, targets: Tensor) -> tuple[list[Call], Callable[..., list[Any]]]:
         """The calls of dropout in a step on so many rows, and what gives its losses and the gradients of their sum.
 
         Raises:
@@ -155,13 +155,13 @@ class Stack:
         return functional_call(self._skeleton, held, args, kwargs)
 
     @torch.no_grad()
-    def _dropout_calls(self, inputs: Tree, targets: Tensor) -> list[DropoutCall]:
+    def _dropout_calls(self, inputs: Tree, targets: Tensor) -> list[Call]:
         """The calls of dropout in one loss of the first network alone, in order, by passes that change nothing."""
-        calls: list[DropoutCall] = []
+        calls: list[Call] = []
 
-        def note(call: DropoutCall) -> Tensor:
+        def note(call: Call) -> Tensor:
             calls.append(call)
-            return torch.ones(call.shape, dtype=call.dtype, device=call.device)
+            return torch.full(call.shape, 0.5, dtype=call.dtype, device=call.device)
 
         def run(weights: Any, buffers: Any, inputs: Any) -> Any:
             with DropoutBy(note), _nothing_else_moves(self._skeleton, weights | buffers) as held:
@@ -229,6 +229,6 @@ def _explained(error: Exception) -> McdropError:
 
 def _uncontrolled(what: str) -> UncontrolledSiteError:
     return UncontrolledSiteError(
-        f"The network draws random numbers outside of nn.Dropout and F.dropout ({what}), which members that are "
-        "trained at once would share. Train them one by one: fit(initialise(build, seed), ..., seed=seed)."
+        f"The network draws random numbers outside of nn.Dropout, F.dropout and torch.rand ({what}), which members "
+        "that are trained at once would share. Train them one by one: fit(initialise(build, seed), ..., seed=seed)."
     )

@@ -62,7 +62,7 @@ def members(
 
     Raises:
         InputError: Before training: data, targets or an argument do not fit.
-        UncontrolledSiteError: The network draws random numbers outside of dropout layers.
+        UncontrolledSiteError: The network draws random numbers outside of torch's dropout and `torch.rand`.
         VectorisationError: The network cannot be vectorised over its weights, or sets attributes while it runs; train
             its members by `fit` then.
         NonFiniteError: A loss became NaN or infinite: names the members and the step.

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import mcdrop
 from mcdrop.errors import InputError, NonFiniteError, UncontrolledSiteError, VectorisationError
-from mcdrop.noise import BernoulliDropout
+from mcdrop.noise import BernoulliDropout, ConcreteDropout
 from mcdrop.posterior import Prior
 from mcdrop.training import Objective, fit, initialise, members
 
@@ -35,6 +35,12 @@ def batch_norm() -> nn.Module:
 def convolution() -> nn.Module:
     return nn.Sequential(
         nn.Unflatten(1, (1, 3)), nn.Conv1d(1, 4, 2), nn.ReLU(), nn.Dropout1d(0.3), nn.Flatten(), nn.Linear(8, 1)
+    )
+
+
+def learned_rates() -> nn.Module:
+    return nn.Sequential(
+        ConcreteDropout(0.2), nn.Linear(3, 8), nn.Dropout(0.1), nn.ReLU(), ConcreteDropout(0.4), nn.Linear(8, 1)
     )
 
 
@@ -120,6 +126,7 @@ CASES = {
     "plain": (network, rows(), {"optimizer": ADAM}),
     "own data": (network, [rows(1), rows(2), rows(3)], {"optimizer": ADAM}),
     "kl": (network, rows(), {"optimizer": ADAM, "objective": Objective(GAUSSIAN, Prior(1.0))}),
+    "learned rates": (learned_rates, rows(), {"optimizer": ADAM, "objective": Objective(GAUSSIAN, Prior(1.0))}),
     "several masks": (network, rows(), {"optimizer": ADAM, "objective": Objective(GAUSSIAN, num_masks=3)}),
     "schedule": (network, rows(), {"optimizer": SGD, "schedule": HALVING}),
     "norm": (batch_norm, rows(), {"optimizer": ADAM}),
