@@ -7,7 +7,6 @@ of all training rows.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -57,26 +56,28 @@ def train_folds(
     return [nets[start : start + FOLDS] for start in range(0, len(nets), FOLDS)]
 
 
-def predicted(net: Trained, tau: float, num_samples: int, design: Design) -> tuple[RegressionPrediction, Tensor]:
+def predicted(
+    net: Trained, tau: float, num_samples: int, design: Design, seed: int
+) -> tuple[RegressionPrediction, Tensor]:
     """What a network says of the test rows of its split, in the units of the targets, and the targets."""
     mc = mcdrop.MCDropout(
         net.net,
         likelihood=mcdrop.Gaussian(tau),
         num_samples=num_samples,
-        seed=0,
+        seed=seed,
         design=design,
         output=net.of_y.restore,
     )
-    return cast(RegressionPrediction, mc(net.rows(net.split.test_x))), net.split.test_y
+    return mc(net.rows(net.split.test_x)), net.split.test_y
 
 
 def held_out(
-    folds: Sequence[Trained], tau: float, num_samples: int, design: Design
+    folds: Sequence[Trained], tau: float, num_samples: int, design: Design, seed: int
 ) -> tuple[RegressionPrediction, Tensor]:
     """What is said of the whole training part, each fold by the network that has not seen it; and the targets."""
-    parts = [predicted(net, tau, num_samples, design) for net in folds]
+    parts = [predicted(net, tau, num_samples, design, seed) for net in folds]
     whole = concatenate([prediction for prediction, _ in parts])
-    return cast(RegressionPrediction, whole), torch.cat([targets for _, targets in parts])
+    return whole, torch.cat([targets for _, targets in parts])
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,15 +3,13 @@
 Everything is measured by repetition: the same T passes under other masks, many times.
 """
 
-from typing import cast
-
 import torch
 from torch import Tensor
 
 import mcdrop
 from examples.experiments.uci_runs import Trained
 from mcdrop.posterior import Design
-from mcdrop.prediction import RegressionPrediction, from_draws
+from mcdrop.prediction import from_draws
 from mcdrop.sampling import closed_head
 
 PASSES = 100
@@ -62,7 +60,7 @@ def _drawn(net: Trained, tau: float, design: Design, repeats: int) -> tuple[Tens
         net.net, likelihood=likelihood, num_samples=repeats * PASSES, seed=0, design=design, output=net.of_y.restore
     )
     draws = mc.sample(net.rows(net.split.test_x)).unflatten(0, (repeats, PASSES))
-    stretches = [cast(RegressionPrediction, from_draws(stretch, likelihood)) for stretch in draws]
+    stretches = [from_draws(stretch, likelihood) for stretch in draws]
     scores = [stretch.log_prob(net.split.test_y).mean() for stretch in stretches]
     return torch.stack([stretch.mean for stretch in stretches]), torch.stack(scores)
 

@@ -17,7 +17,7 @@ import mcdrop
 from examples.experiments import fewer_passes, published
 from examples.experiments.cross_validated import SeveralPrecisions, held_out, predicted, train_folds
 from examples.experiments.experiment import SEEDS, Experiment
-from examples.experiments.uci_runs import PUBLISHED, Setting, Trained, train
+from examples.experiments.uci_runs import PUBLISHED, Setting, Trained, seeds_of, train
 from examples.experiments.what_is_added_page import (
     ALPHA,
     DESIGNED,
@@ -40,16 +40,17 @@ REPEATED_SPLITS = 5
 """Of one seed, on which draws are repeated."""
 
 
-def measure_split(net: Trained, folds: Sequence[Trained], setting: Setting) -> dict[str, Any]:
+def measure_split(net: Trained, folds: Sequence[Trained], setting: Setting, seed: int) -> dict[str, Any]:
     """RMSE and mean log-likelihood of the test rows by step, what intervals hold and how wide they are, and tau.
 
     Args:
         net: Trained on all training rows.
         folds: For each fold a network trained on the others.
         setting: What they were trained with.
+        seed: Of the masks; each split has its own, as an error that all shared would not show between them.
     """
-    plain, y = predicted(net, setting.tau, MANY, mcdrop.Independent())
-    drawn = (setting.tau, MANY, fewer_passes.blocks(setting.p))
+    plain, y = predicted(net, setting.tau, MANY, mcdrop.Independent(), seed)
+    drawn = (setting.tau, MANY, fewer_passes.blocks(setting.p), seed)
     before, targets = held_out(folds, *drawn)
     designed, _ = predicted(net, *drawn)
     precision, scaled = Precision.fit(before, targets), VarianceScaling.fit(before, targets)
@@ -93,7 +94,10 @@ def measure(name: str, seed: int, splits: Sequence[int]) -> dict[str, Any]:
     setting = PUBLISHED[name]
     nets = train(name, seed, setting, splits=splits, epochs=EPOCHS, batch_size=BATCH_SIZE)
     folds = train_folds(name, seed, setting, splits=splits, epochs=EPOCHS, batch_size=BATCH_SIZE)
-    found = [measure_split(net, of_split, setting) for net, of_split in zip(nets, folds, strict=True)]
+    found = [
+        measure_split(net, of_split, setting, own)
+        for net, of_split, own in zip(nets, folds, seeds_of(seed, splits), strict=True)
+    ]
     return {
         "published": [[_short(score) for score in of_split] for of_split in published.scores(name, RUN)[list(splits)]],
         "scores": {step: [one["scores"][step] for one in found] for step in found[0]["scores"]},

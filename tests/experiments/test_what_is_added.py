@@ -72,16 +72,16 @@ def test_rows_are_dealt_out_by_the_number_of_the_split() -> None:
 
 def test_each_fold_is_predicted_by_the_network_that_has_not_seen_it() -> None:
     nets = [trained(part, seed=fold) for fold, part in enumerate(folds_of(split_of(20), number=0))]
-    whole, targets = held_out(nets, 1.0, 40, mcdrop.Independent())
+    whole, targets = held_out(nets, 1.0, 40, mcdrop.Independent(), 0)
     for fold, net in enumerate(nets):
-        alone, y = predicted(net, 1.0, 40, mcdrop.Independent())
+        alone, y = predicted(net, 1.0, 40, mcdrop.Independent(), 0)
         torch.testing.assert_close(whole.mean[4 * fold : 4 * fold + 4], alone.mean)
         assert torch.equal(targets[4 * fold : 4 * fold + 4], y)
 
 
 def test_predictions_are_in_the_units_of_the_targets_and_run_as_a_chain() -> None:
     net = trained(split_of(8))
-    prediction, _ = predicted(net, 1.0, 40, mcdrop.Independent())
+    prediction, _ = predicted(net, 1.0, 40, mcdrop.Independent(), 0)
     plain = mcdrop.predict(net.net, net.rows(net.split.test_x), likelihood=mcdrop.Identity(), num_samples=40, seed=0)
     torch.testing.assert_close(prediction.mean, 2 * plain.mean, rtol=1e-5, atol=1e-5)
     assert prediction.provenance.execution.startswith("chain")
