@@ -7,14 +7,17 @@ import pytest
 
 from examples.experiments import no_gain
 from examples.experiments.no_gain_found import (
+    PUBLISHED_GAIN,
     added_by_split,
+    by_split,
+    over_seeds,
     over_splits,
     recalibrated_by_split,
     runs,
 )
 from examples.experiments.no_gain_mnist import NUM_BINS, READINGS, STATES
 from examples.experiments.no_gain_pictures import draw_set, draw_turned, pooled
-from examples.experiments.no_gain_uci import AVERAGED, SCALED
+from examples.experiments.no_gain_uci import AVERAGED, SCALED, WHERE
 
 BOUND = 2.6
 """Paired standard errors that ten comparisons are held to."""
@@ -224,3 +227,56 @@ def assert_modest(averaging: dict, scores: dict, temperatures: dict) -> None:
     assert temperatures[AVERAGED] < temperatures[SCALED]
     assert after["ece"][0] < BOUND * after["ece"][1]
     assert after["nll"][0] < BOUND * after["nll"][1]
+
+
+def test_full_run_averaging_raises_the_rmse_on_kin8nm_by_masks_on_the_inputs(full_run) -> None:
+    numbers = full_run("no_gain")
+    found = runs(numbers, "averaging, kin8nm")
+    everywhere, inputs, hidden = (added_by_split(found, where) for where in WHERE)
+    assert over_splits(everywhere).z > BOUND
+    assert (everywhere > 0).all()
+    assert (inputs > 0).all()
+    # a linear layer follows: the average is the weight-scaled network but for the draws
+    assert (abs(hidden) < 5e-4 * by_split(found, SCALED, "rmse")).all()
+    # five of the published splits: the difference of the mean to theirs, with both errors
+    ours, theirs = over_splits(everywhere), PUBLISHED_GAIN["kin8nm"].added
+    assert abs(ours.value - theirs.value) < BOUND * math.hypot(ours.error, theirs.error) + 0.0003
+    slopes = [by_split(found, reading, "slope") for reading in (SCALED, AVERAGED)]
+    assert (slopes[1] > slopes[0]).all()
+    assert (slopes[0] > 1).all()
+
+
+def test_full_run_dropout_costs_accuracy_on_kin8nm_already_in_training(full_run) -> None:
+    numbers = full_run("no_gain")
+    published, ablated = runs(numbers, "averaging, kin8nm"), runs(numbers, "ablation, kin8nm")
+    first = by_split(published, SCALED, "rmse")
+    hidden, plain = (by_split([seed[way] for seed in ablated], SCALED, "rmse") for way in ("hidden only", "p = 0"))
+    assert over_splits(hidden - first).z < -BOUND
+    assert over_splits(plain - first).z < -BOUND
+
+
+def test_full_run_on_yacht_averaging_helps(full_run) -> None:
+    assert over_splits(added_by_split(runs(full_run("no_gain"), "averaging, yacht"), AVERAGED)).z < -BOUND
+
+
+def test_full_run_a_tau_of_its_own_gives_one_pass_most_of_what_averaging_adds_on_kin8nm(full_run) -> None:
+    found = runs(full_run("no_gain"), "recalibration, kin8nm")
+    gain = {}
+    for state in ("as trained", "tau"):
+        scaled, averaged = (-recalibrated_by_split(found, of, state, "nll") for of in (SCALED, AVERAGED))
+        gain[state] = over_splits(averaged - scaled)
+    assert gain["as trained"].z > BOUND
+    assert gain["tau"].value < gain["as trained"].value / 2
+    before, after = (recalibrated_by_split(found, SCALED, of, "coverage_error") for of in ("as trained", "tau"))
+    assert over_splits(after - before).z < -BOUND
+
+
+def test_full_run_heavy_dropout_makes_averages_modest_and_a_temperature_mends_that(full_run) -> None:
+    found = runs(full_run("no_gain"), "digits")
+    for seed in found:
+        assert_modest(seed["averaging"], seed["scores"], seed["temperatures"])
+    upright, *_, turned = (
+        {state: over_seeds([seed["turned"][at][state]["nll"] for seed in found]) for state in STATES} for at in range(5)
+    )
+    assert turned["as trained"].z < -BOUND
+    assert turned["tempered"].value > upright["tempered"].value
