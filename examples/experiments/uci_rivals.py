@@ -21,7 +21,7 @@ COUNTED_SET, COUNTS, COUNTED_SPLITS, COUNTED_STEPS = "kin8nm", (50, 150, 500, 15
 LEARNED_NOISE = ("boston", "yacht")
 """Small sets, on which the noise is learned too, with the first seed alone."""
 
-QUICK_ENSEMBLES, QUICK_RATES, QUICK_SPLITS, QUICK_STEPS = ("yacht", "energy"), ("yacht",), range(10), 1500
+QUICK_ENSEMBLES, QUICK_RATES, QUICK_SPLITS, QUICK_STEPS = ("yacht", "energy"), ("yacht",), range(10), (300, 1500)
 QUICK_COUNTS, QUICK_COUNTED_SPLITS, QUICK_COUNTED_STEPS = (50, 1000), range(8), 500
 
 

@@ -1,6 +1,8 @@
 """Tables of the experiment `uci_rivals`, from its stored numbers."""
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -25,6 +27,7 @@ def tables(numbers: Numbers) -> dict[str, str]:
         "ensembles": _table_of_ensembles(numbers),
         "gains": _table_of_gains(numbers),
         "held_out": _table_of_held_out(numbers),
+        "steps": _table_of_steps(numbers),
         "concrete": _table_of_concrete(numbers),
         "rates": _table_of_rates(numbers),
         "noise": _table_of_noise(numbers),
@@ -143,18 +146,23 @@ def _table_of_gains(numbers: Numbers) -> str:
 
 
 def _table_of_held_out(numbers: Numbers) -> str:
-    body = []
-    for name in sets(numbers, "ensembles"):
-        part = numbers[f"ensembles {name}"]
-        chosen = part["learning_rates"]
-        body.append([
-            name,
-            *(
-                f"{nll:.2f} ({chosen.count(rate)})"
-                for rate, nll in zip(deep_ensembles.LEARNING_RATES, np.mean(part["held_out"], axis=0), strict=True)
-            ),
-        ])  # fmt: skip
+    parts = {name: numbers[f"ensembles {name}"] for name in sets(numbers, "ensembles")}
+    body = [_choices(name, part, "learning_rates", deep_ensembles.LEARNING_RATES) for name, part in parts.items()]
     return table(["", *map(str, deep_ensembles.LEARNING_RATES)], body)
+
+
+def _table_of_steps(numbers: Numbers) -> str:
+    kinds = {"rates": "", "noise": ", noise learned"}
+    parts = {f"{name}{what}": numbers[f"{kind} {name}"] for kind, what in kinds.items() for name in sets(numbers, kind)}
+    tried = sorted({count for part in parts.values() for count in part["tried"]})
+    body = [_choices(name, part, "steps", part["tried"]) for name, part in parts.items()]
+    return table(["", *(f"{count:,}" for count in tried)], body)
+
+
+def _choices(name: str, part: Mapping[str, Any], choice: str, among: Sequence[float]) -> list[str]:
+    """A line of the mean score on held-out rows of each, and how many splits chose it."""
+    scores = zip(among, np.mean(part["held_out"], axis=0), strict=True)
+    return [name, *(f"{nll:.2f} ({part[choice].count(one)})" for one, nll in scores)]
 
 
 def _table_of_concrete(numbers: Numbers) -> str:

@@ -6,6 +6,7 @@ from torch import nn
 
 import mcdrop
 from examples.experiments import active_learning
+from examples.experiments import active_learning_page as page
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +65,37 @@ def test_all_functions_start_from_one_network_and_learn(quick_run) -> None:
         assert ours["digits"][20:] != random["digits"][20:]
         bound = 2.6 * (2 * 0.5 * 0.5 / ours["test"]) ** 0.5  # standard errors of a difference of two shares of rows
         assert max(ours["error"][-1], random["error"][-1]) < ours["error"][0] - bound
+
+
+SCORES = ("BALD", "variation ratios", "max entropy")
+
+
+def test_full_run_all_functions_begin_with_one_network_and_end_with_300_labels(full_run) -> None:
+    numbers = full_run("active_learning")
+    assert list(numbers) == list(active_learning.parts(quick=False))
+    for seed in ("seed 0", "seed 1", "seed 2"):
+        parts = [part for name, part in numbers.items() if name.endswith(seed)]
+        assert len({part["error"][0] for part in parts}) == 1
+        assert {len(part["digits"]) for part in parts} == {300}
+
+
+def test_full_run_with_300_labels_the_error_is_below_that_of_random_images(full_run) -> None:
+    numbers = full_run("active_learning")
+    less = {function: page.difference_in_the_end(numbers, function) for function in SCORES}
+    assert all(mean < -0.02 for mean, _ in less.values())
+    beyond_doubt = {function for function, (mean, error) in less.items() if mean < -2.6 * error}
+    assert beyond_doubt == {"BALD", "max entropy"}
+    assert less["variation ratios"][0] < -2.3 * less["variation ratios"][1]
+
+
+def test_full_run_labels_to_10_percent_are_fewer_and_not_beyond_doubt(full_run) -> None:
+    for function in SCORES:
+        mean, error = page.difference_in_labels(full_run("active_learning"), function, 0.1)
+        assert -2.6 * error < mean < 0
+
+
+def test_full_run_bald_begins_with_bold_digits_and_the_others_with_thin_ones(full_run) -> None:
+    numbers = full_run("active_learning")
+    ink = {name: [page.first_images(part).mean() for part in page.runs(numbers, name)] for name in (*SCORES, "random")}
+    assert min(ink["BALD"]) > 1.5 * max(ink["random"])
+    assert max(*ink["variation ratios"], *ink["max entropy"]) < min(ink["random"])

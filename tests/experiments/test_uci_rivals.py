@@ -46,6 +46,7 @@ def numbers_of_one_set() -> dict[str, object]:
     one = five[..., [0, 2]] + [0.5, 0.25]
     mc_dropout = five.mean(axis=0)[:, [0, 2]] * [1, -1] + [0.0, -0.3]  # log-likelihoods
     held_out = np.tile([3.0, 2.0, 1.0, 2.0, 3.0], (20, 1))
+    steps = {"tried": [10, 200], "held_out": [[2.0, 1.0]] * 20, "steps": [200] * 19 + [10]}
     return {
         "published": {"boston": {"400 epochs": mc_dropout.tolist(), "two layers": mc_dropout.tolist()}},
         "ensembles boston": {
@@ -54,8 +55,8 @@ def numbers_of_one_set() -> dict[str, object]:
             "ensemble": five.tolist(),
             "alone": one.tolist(),
         },
-        "rates boston": {"scores": (five + 0.1).tolist(), "rates": np.full((2, 20, 3), 0.02).tolist()},
-        "noise boston": {"scores": five[:1].tolist(), "rates": np.full((1, 20, 3), 0.01).tolist()},
+        "rates boston": {"scores": (five + 0.1).tolist(), "rates": np.full((2, 20, 3), 0.02).tolist(), **steps},
+        "noise boston": {"scores": five[:1].tolist(), "rates": np.full((1, 20, 3), 0.01).tolist(), **steps},
         "rates by rows": {"50": [[0.1, 0.2, 0.3, 0.4, 0.5]] * 2, "100": [[0.05, 0.1, 0.15, 0.2, 0.25]] * 2},
     }
 
