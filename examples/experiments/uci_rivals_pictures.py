@@ -27,7 +27,7 @@ def scores_picture(compared: Mapping[tuple[str, str], Compared]) -> Figure:
         for name, (ours, error, printed, printed_error) in compared["ensembles", "NLL"].items()
     }
     _forest(left, ratios, 1.0, "RMSE, ours / printed")
-    _forest(right, differences, 0.0, "NLL of ensembles, ours - printed, nats")
+    _forest(right, differences, 0.0, "NLL of ensembles, less printed")
     return figure
 
 

@@ -183,3 +183,60 @@ class TestQuickRun:
 
     def test_rates_fall_from_where_they_started(self, quick_run) -> None:
         assert (learned(quick_run("uci_rivals"), "rates yacht") < concrete_rates.STARTING_RATE).all()
+
+
+class TestFullRun:
+    def test_ensembles_are_as_good_as_printed_or_better(self, full_run) -> None:
+        numbers = full_run("uci_rivals")
+        assert sets(numbers, "ensembles") == list(uci.NAMES)
+        for compared in (against_printed(numbers)["ensembles", score] for score in ("RMSE", "NLL")):
+            assert all(in_errors(*four) < BOUND for four in compared.values())
+
+    def test_five_networks_are_better_than_one(self, full_run) -> None:
+        numbers = full_run("uci_rivals")
+        for name in sets(numbers, "ensembles"):
+            assert all(one.z < -BOUND for one in gain(numbers, name)["one"])
+
+    def test_ensembles_are_more_likely_than_mc_dropout_where_noise_varies(self, full_run) -> None:
+        numbers = full_run("uci_rivals")
+        rmse, nll = ({name: gain(numbers, name)["MC dropout"][score].z for name in uci.NAMES} for score in (0, 1))
+        assert {name for name, z in nll.items() if z < -BOUND} == {"energy", "yacht", "kin8nm"}
+        assert max(nll.values()) < BOUND
+        assert rmse["energy"] > BOUND
+        assert rmse["kin8nm"] < -BOUND
+
+    def test_the_learning_rate_of_the_paper_is_hardly_ever_chosen(self, full_run) -> None:
+        numbers = full_run("uci_rivals")
+        chosen = [
+            rate for name in sets(numbers, "ensembles") for rate in numbers[f"ensembles {name}"]["learning_rates"]
+        ]
+        assert len(chosen) == 100
+        assert chosen.count(deep_ensembles.LEARNING_RATES[0]) < 3
+
+    def test_learned_rates_meet_the_printed_rmse(self, full_run) -> None:
+        compared = against_printed(full_run("uci_rivals"))["concrete dropout", "RMSE"]
+        assert set(compared) == set(concrete_rates.PUBLISHED_RMSE)
+        assert all(abs(in_errors(*four)) < BOUND for four in compared.values())
+
+    def test_beside_two_layers_of_ordinary_dropout_wine_is_worse(self, full_run) -> None:
+        numbers = full_run("uci_rivals")
+        z = {name: against_two_layers(numbers, name)[0].z for name in sets(numbers, "rates")}
+        assert {name for name, one in z.items() if abs(one) > BOUND} == {"wine"}
+        assert z["wine"] > BOUND
+
+    def test_some_sets_are_trained_shortly_and_keep_their_dropout_and_others_neither(self, full_run) -> None:
+        numbers = full_run("uci_rivals")
+        for name in sets(numbers, "rates"):
+            steps, p = numbers[f"rates {name}"]["steps"], learned(numbers, f"rates {name}").mean(axis=0)
+            if name in ("boston", "wine"):
+                assert np.median(steps) <= 3_000
+                assert (p > 0.02).all()
+            else:
+                assert np.median(steps) >= 10_000
+                assert (p < 0.01).all()
+
+    def test_more_rows_lower_the_rates_of_hidden_layers_and_the_doubt(self, full_run) -> None:
+        means = {count: networks.mean(axis=0) for count, networks in rows(full_run("uci_rivals")).items()}
+        few, some, many = means[50], means[150], means[500]
+        for column in (1, 2, 3):  # the rates of the hidden layers, the epistemic deviation
+            assert few[column] > some[column] > many[column]
