@@ -134,6 +134,10 @@ def _holds_plain(leaf: nn.Module, dtype: torch.dtype) -> bool:
     held = [tensor for tensor in (*leaf._parameters.values(), *leaf._buffers.values()) if tensor is not None]
     if any(type(tensor) not in (Tensor, nn.Parameter) or tensor.device.type != "cpu" for tensor in held):
         return False
+    if type(leaf) in _DROPOUT and held:
+        return False  # its rate may be one of them, and another at every call
+    if any(tensor.layout is not torch.strided for tensor in held):
+        return False
     return all(tensor.dtype == dtype for tensor in held if tensor.is_floating_point())
 
 

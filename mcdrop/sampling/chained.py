@@ -56,6 +56,11 @@ class Chained:
             self._costs[rows] = cost_of(self._steps, units_of(self._steps, self._values.shape[1:]), rows)
         return self._costs[rows]
 
+    @cached_property
+    def _left_out(self) -> frozenset[int]:
+        """Steps of which only what masks keep is worked out; none where that could hide NaN: 0 * infinity is one."""
+        return self.cost.thin if self._values.sum().isfinite() else frozenset()
+
     @property
     def chunk(self) -> int:
         """How many draws to run together."""
@@ -83,7 +88,7 @@ class Chained:
         if not self.cost.is_one_by_one:
             return run_at_once(self._steps, self._weights, self._values, factors)
         return run_one_by_one(
-            self._steps, self._weights, self._values, masks, self._scratch, count=stop - start, thin=self.cost.thin
+            self._steps, self._weights, self._values, masks, self._scratch, count=stop - start, thin=self._left_out
         )
 
 

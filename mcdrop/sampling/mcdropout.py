@@ -131,6 +131,10 @@ class MCDropout(Predictor[AnyPrediction]):
             f"seed={s.seed}, shared_masks={s.shared_masks}, design={s.design})"
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy looks again: what was established is of these very modules, and of code, which no pickle holds."""
+        return self.__dict__ | {"_known": OrderedDict(), "_last": None, "_held": HeldMasks()}
+
     @property
     def seed(self) -> int:
         """The seed of the masks."""

@@ -104,6 +104,7 @@ class StochasticPass:
         draw = partial(self._draw, supply)
         with Interception(shadow, partial(self._mask, supply), draw, on_made=copied if repeat else None):
             output = shadow.root(*args, **kwargs)
+        switch.is_over = True
         self.readers.update(switch.readers)
         return self._select(output)
 

@@ -21,7 +21,7 @@ from mcdrop.sites.intercept import Place
 from mcdrop.sites.observation import Draw, Observation, Seen
 from mcdrop.sites.observe import observe, trial
 from mcdrop.sites.randomness import GlobalRandomness, devices_of, preserved_randomness
-from mcdrop.sites.rows import Profile, close, count_rows, orders, output_rows, picked_rows, row_axis
+from mcdrop.sites.rows import Profile, close, count_rows, finest, orders, output_rows, picked_rows, row_axis
 from mcdrop.sites.select import Named, Sites
 from mcdrop.sites.site import HOST_OPERATIONS, Discovery, Site, Uncontrolled
 from mcdrop.sites.switch import Reader, is_dropout_layer
@@ -350,7 +350,8 @@ def _with_rows(search: _Search, found: list[Site], batch_dim: int) -> tuple[list
             f"With one row more, other dropout operations run ({names}), so no mask can be shared by the rows. Pass "
             "shared_masks=False, or batch_dim=None where the whole input is one row."
         )
-    axis = output_rows(search.base.output, more.output, rows, order)
+    computed_in = finest(list(model.parameters()), [args, kwargs])
+    axis = output_rows(search.base.output, more.output, rows, order, computed_in=computed_in)
     placed = [
         replace(site, row=row_axis(site.name, before[site.name].profile, after[site.name].profile, rows, order))
         if site.chosen and site.p != 0 and site.name in before

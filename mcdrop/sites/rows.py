@@ -242,12 +242,14 @@ def _cannot_tell(name: str, reason: str) -> str:
 
 
 def finest(*trees: Tree) -> torch.dtype:
-    """The floating type of most precision among tensors: what is computed of them is no more precise.
+    """The type of most precision in the first tree that has real or complex numbers: what is computed is no finer.
 
-    float64 where none floats, so that nothing is taken for rounding.
+    Weights come first and inputs after them, since a model of float32 weights computes in float32 what is given in
+    float64. float64 where there are none, so that nothing is taken for rounding.
     """
-    found = [tensor.dtype for tensor in tensors(trees) if tensor.is_floating_point()]
-    return min(found, key=lambda dtype: torch.finfo(dtype).eps, default=torch.float64)
+    types = ([one.dtype for one in tensors(tree) if one.is_floating_point() or one.is_complex()] for tree in trees)
+    found = next(filter(None, types), [torch.float64])
+    return min(found, key=lambda dtype: torch.finfo(dtype).eps)
 
 
 def close(first: Tensor, second: Tensor, *, computed_in: torch.dtype = torch.float64) -> bool:
@@ -259,15 +261,24 @@ def close(first: Tensor, second: Tensor, *, computed_in: torch.dtype = torch.flo
         dense = first.to_dense(), second.to_dense()
         return first.layout == second.layout and close(*dense, computed_in=computed_in)
     equal = torch.equal(first, second)
-    if equal or not first.is_floating_point():
+    if equal or not (first.is_floating_point() or first.is_complex()):
         return equal
     scale = second.detach().abs().nan_to_num(0, 0, 0).amax().item() if second.numel() else 0.0
     tolerance = max(torch.finfo(dtype).eps for dtype in (first.dtype, computed_in)) ** 0.5
     return torch.allclose(first, second, rtol=0, atol=tolerance * scale, equal_nan=True)
 
 
-def output_rows(before: Tree, after: Tree, rows: int, order: Sequence[int]) -> int | None:
+def output_rows(
+    before: Tree, after: Tree, rows: int, order: Sequence[int], *, computed_in: torch.dtype = torch.float64
+) -> int | None:
     """The axis of the output's first tensor that holds the rows; None when none grew.
+
+    Args:
+        before: The output for some rows.
+        after: That for one row more, in another order.
+        rows: How many before.
+        order: Which rows those were (see `orders`).
+        computed_in: See `close`.
 
     Raises:
         RowAxisError: The added row changed what came out for the others, or how many tensors came out.
@@ -285,9 +296,9 @@ def output_rows(before: Tree, after: Tree, rows: int, order: Sequence[int]) -> i
         if place == 0:
             first = axis
         if axis is None or old.shape[axis] != rows or new.shape[axis] != rows + 1:
-            unchanged = axis is not None or close(new, old)
+            unchanged = axis is not None or close(new, old, computed_in=computed_in)
         else:
-            unchanged = close(new, _picked(old, axis, order))
+            unchanged = close(new, _picked(old, axis, order), computed_in=computed_in)
         if not unchanged:
             raise RowAxisError(
                 "The rows of the input influence each other: one row more, and another order, changed the outputs of "

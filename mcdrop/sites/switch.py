@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 
+from mcdrop.errors import UncontrolledSiteError
+
 _TORCH_MODULES = Path(torch.nn.modules.__file__).parent
 # In these, the flag decides about dropout alone (and about the fused transformer kernels that skip it).
 _ALWAYS = {str(_TORCH_MODULES / name) for name in ("dropout.py", "rnn.py", "activation.py", "transformer.py")}
@@ -74,15 +76,26 @@ class Switch:
 
     Attributes:
         readers: Every reader met so far that had no known answer, in order.
+        is_over: Whether the pass has ended: who is told True after it has no masks.
     """
 
     def __init__(self, on: Iterable[Reader] = (), *, off: bool = False) -> None:
         self.on = frozenset(on)
         self._off = off
+        self.is_over = False
         self.readers: dict[Reader, None] = {}
 
     def answer(self, frame: FrameType) -> bool:
         """What the code running in `frame` is told."""
+        is_on = self._is_on(frame)
+        if is_on and self.is_over:
+            raise UncontrolledSiteError(
+                "Dropout runs again after the pass, where it is given no masks: torch.utils.checkpoint does that in "
+                "backward. Switch checkpointing off for passes with grad=True."
+            )
+        return is_on
+
+    def _is_on(self, frame: FrameType) -> bool:
         if self._off:
             return False
         code = frame.f_code

@@ -156,6 +156,11 @@ def not_chains() -> Iterator[tuple[str, nn.Module]]:
     grouped = nn.Sequential(nn.Unflatten(1, (2, 3)), nn.Flatten(), *mlp(nn.ReLU(), nn.Dropout()))
     yield "an unknown layer", grouped
 
+    rated = nn.Sequential(*mlp(nn.ReLU(), nn.Dropout()))
+    del rated[2].p
+    rated[2].register_buffer("p", torch.tensor(0.5))
+    yield "a rate among the buffers", rated
+
 
 @pytest.mark.parametrize(("name", "model"), list(not_chains()))
 def test_what_is_no_chain_of_known_layers_runs_its_own_forward(name, model) -> None:
@@ -229,6 +234,21 @@ def test_a_rate_of_another_kind_is_seen_when_it_changes(kind) -> None:
     model[2].p = kind(0.0)
     model[5].p = 0.01
     assert mc.sample(x).var(dim=0).mean() < before / 4
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_not_finite_is_found_though_its_units_are_left_out(value, monkeypatch) -> None:
+    monkeypatch.setattr(chained, "cost_of", forced(True, True))
+    model, x = nn.Sequential(nn.Dropout(0.9), *mlp(nn.ReLU(), nn.Dropout())).eval(), torch.randn(ROWS)
+    x[-1, 2] = value  # in a row that the choice of the execution does not look at
+    found, expected = (
+        mcdrop.MCDropout(
+            model, likelihood=mcdrop.Identity(), num_samples=T, seed=0, plan=mcdrop.Plan(execution=execution)
+        ).sample(x)
+        for execution in ("chain", "loop")
+    )
+    assert expected.isnan().any()
+    torch.testing.assert_close(found, expected, equal_nan=True)
 
 
 def test_the_models_weights_are_never_taken_out_of_it() -> None:

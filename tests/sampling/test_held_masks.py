@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import mcdrop
 from mcdrop.posterior import Dropout, Ensemble
-from mcdrop.sampling.held_masks import HeldMasks
+from mcdrop.sampling.held_masks import OBJECT, HeldMasks
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_another_rate_or_seed_has_other_masks() -> None:
 
 
 def test_no_more_is_held_than_the_limit() -> None:
-    held, drawn = HeldMasks(limit=640), []
+    held, drawn = HeldMasks(limit=640 + 2 * OBJECT), []
 
     def draw(size: int) -> Tensor:
         drawn.append(size)
@@ -141,6 +141,49 @@ def test_a_model_that_writes_to_what_dropout_returns_leaves_the_masks() -> None:
     model, x = Writes(), torch.randn(5, 4)
     mc = predictor(model)
     assert torch.equal(mc.sample(x), mc.sample(x))
+
+
+class Curvature(nn.Module):
+    """The second derivative of a network with dropout in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner = nn.Sequential(nn.Linear(1, 16), nn.Tanh(), nn.Dropout(0.1), nn.Linear(16, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        slope = torch.func.grad(lambda x: self.inner(x).sum())
+        return torch.func.grad(lambda x: slope(x).sum())(x)
+
+
+def in_twice(mc: mcdrop.MCDropout, x: Tensor) -> Tensor:
+    return torch.func.grad(lambda x: torch.func.grad(lambda x: mc.sample(x).sum())(x).sum())(x)
+
+
+@pytest.mark.parametrize("execution", ["loop", "auto"])
+def test_masks_drawn_inside_of_transforms_outlive_them(execution) -> None:
+    plan, inputs = mcdrop.Plan(execution), [torch.randn(rows, 1) for rows in (5, 1, 3)]
+    mc = predictor(Curvature(), plan=plan)
+    for x in (*inputs, *inputs):
+        torch.testing.assert_close(mc.sample(x), predictor(Curvature(), plan=mcdrop.Plan("loop")).sample(x))
+    mc, x = predictor(Curvature().inner, plan=plan, grad=True), inputs[0]
+    curvature = in_twice(mc, x)
+    torch.testing.assert_close(in_twice(mc, x), curvature)
+    assert torch.equal(mc.sample(x), predictor(Curvature().inner, plan=plan, grad=True).sample(x))
+
+
+def test_masks_are_held_where_they_are_whatever_the_default_device() -> None:
+    with torch.device("meta"):
+        held = HeldMasks()
+        masks = held.get("fc", lambda: torch.ones(3, device="cpu"))
+    assert masks.tolist() == [1, 1, 1]
+
+
+def test_small_masks_are_charged_what_holding_them_takes() -> None:
+    held = HeldMasks(limit=100 * (OBJECT + 64))
+    for number in range(200):
+        held.get(number, lambda: torch.ones(1, dtype=torch.bool))
+    assert len(held._masks) == 100
 
 
 @pytest.mark.slow

@@ -194,6 +194,14 @@ def test_no_spread_although_masks_differ() -> None:
         predict(nn.Sequential(nn.Dropout(), nn.Linear(6, 3)), torch.zeros(5, 6))
 
 
+def test_rounding_by_the_place_in_a_chunk_is_no_spread() -> None:
+    for seed in range(40):  # with most of them torch rounds all draws alike
+        torch.manual_seed(seed)
+        model, x = nn.Sequential(nn.Linear(4, 7), nn.Dropout(1.0), nn.Linear(7, 5), nn.Sigmoid()), torch.randn(5, 4)
+        with pytest.raises(NoSpreadError, match="p = 1"):
+            predict(model, x, num_samples=23, likelihood=mcdrop.Identity())
+
+
 def test_no_spread_because_all_masks_are_equal_is_a_result() -> None:
     prediction = predict(nn.Sequential(nn.Dropout(1e-6), nn.Linear(6, 3)), X, num_samples=3)
     assert prediction.epistemic.max() < 1e-30  # equal to rounding

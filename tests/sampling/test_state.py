@@ -1,12 +1,17 @@
 """Models in use: by several threads at once, and after a forward that failed."""
 
+import copy
+import pickle
 import subprocess
 import sys
 
 import pytest
 import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 import mcdrop
+from mcdrop.errors import UncontrolledSiteError
 from tests.networks import FAMILIES, MLP
 
 X = torch.randn(5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
@@ -52,6 +57,51 @@ def test_a_call_after_one_that_failed_gives_what_it_would_have_given(execution, 
     assert model.calls == 0
     assert model.training
     assert torch.equal(mc.sample(X), expected)
+
+
+class Functional(nn.Module):
+    """Reads `training` itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(6, 3)
+
+    def forward(self, x):
+        return self.linear(nn.functional.dropout(x, 0.5, self.training))
+
+
+def test_a_predictor_in_use_is_pickled_and_copied() -> None:
+    mc = mcdrop.MCDropout(Functional().double(), likelihood=mcdrop.Identity(), num_samples=6, seed=0)
+    expected = mc.sample(X)
+    for again in (pickle.loads(pickle.dumps(mc)), copy.deepcopy(mc)):
+        assert torch.equal(again.sample(X), expected)
+    assert torch.equal(mc.sample(X), expected)
+
+
+class Checkpointed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Dropout())
+        self.norm, self.last = nn.BatchNorm1d(8), nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.last(checkpoint(self.norm, self.body(x), use_reentrant=True))
+
+
+class CheckpointedDropout(Checkpointed):
+    def forward(self, x):
+        return self.last(checkpoint(self.body, x, use_reentrant=True))
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")  # of torch, where nobody wants gradients
+def test_dropout_that_runs_again_in_backward_is_refused_and_other_layers_may() -> None:
+    x = X.clone().requires_grad_()
+    options = {"likelihood": mcdrop.Identity(), "num_samples": 4, "seed": 0, "grad": True}
+    mcdrop.MCDropout(Checkpointed().double(), **options).sample(x).sum().backward()
+    assert x.grad.abs().sum() > 0
+    draws = mcdrop.MCDropout(CheckpointedDropout().double(), **options).sample(x)
+    with pytest.raises(UncontrolledSiteError, match=r"Dropout runs again after the pass.*Switch checkpointing off"):
+        draws.sum().backward()
 
 
 THREADS = """

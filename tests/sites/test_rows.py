@@ -267,6 +267,32 @@ def test_results_are_close_to_the_precision_that_they_were_computed_in() -> None
 
 def test_the_finest_type_is_the_one_of_most_precision() -> None:
     tensors = [torch.ones(2, dtype=dtype) for dtype in (torch.bfloat16, torch.float16, torch.int64)]
-    assert finest(tensors, {"more": torch.ones(1, dtype=torch.float32)}) == torch.float32
-    assert finest(tensors) == torch.float16
-    assert finest([torch.ones(2, dtype=torch.int64)]) == torch.float64
+    assert finest([*tensors, torch.ones(1, dtype=torch.float32)]) == torch.float32
+    assert finest(tensors, [torch.ones(1, dtype=torch.float64)]) == torch.float16  # weights, then inputs
+    whole = [torch.ones(2, dtype=torch.int64)]
+    assert finest(whole, {"inputs": torch.ones(1, dtype=torch.complex64)}) == torch.complex64
+    assert finest(whole, whole) == torch.float64
+
+
+class Restored(nn.Module):
+    """float32 inside and float64 outside, as units of the targets kept in float64 make it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.net = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Dropout(0.2), nn.Linear(64, 1))
+        self.register_buffer("unit", torch.tensor([2.0], dtype=torch.float64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.net(x) * self.unit
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 10])
+def test_a_finer_output_is_held_to_what_it_was_computed_in(rows) -> None:
+    assert len(rows_of(Restored(), torch.randn(rows, 8, generator=torch.Generator().manual_seed(rows)))) == 1
+
+
+@pytest.mark.parametrize("rows", [1, 3, 10])
+def test_complex_outputs_are_held_to_their_precision(rows) -> None:
+    model = wrapped(lambda self, x: torch.fft.fft(self.linear(self.drop(x)), dim=1))
+    assert len(rows_of(model, torch.randn(rows, 4, generator=torch.Generator().manual_seed(rows)))) == 1
