@@ -18,6 +18,7 @@ from torch import nn
 import mcdrop
 from examples.experiments import uci_rows, uci_runs
 from examples.experiments.uci_rows import Rows
+from examples.experiments.uci_runs import seeds_of
 from mcdrop.data import uci
 from mcdrop.noise import ConcreteDropout
 from mcdrop.posterior import Prior
@@ -155,4 +156,4 @@ def _doubt_and_error(network: Net, likelihood: mcdrop.Gaussian, part: Rows) -> t
 
 
 def _seeds(seeds: Sequence[int], splits: Sequence[int]) -> list[int]:
-    return [uci.NUM_SPLITS * seed + split for seed in seeds for split in splits]
+    return [own for seed in seeds for own in seeds_of(seed, splits)]

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 import mcdrop
 from examples.experiments import uci_rows
 from examples.experiments.uci_rows import Rows
+from examples.experiments.uci_runs import seeds_of
 from mcdrop.data import uci
 from mcdrop.prediction import RegressionPrediction
 from mcdrop.training import members
@@ -86,14 +87,14 @@ def measure(name: str, *, splits: Sequence[int], seeds: Sequence[int]) -> dict[s
         five networks of what each scores alone: RMSE and NLL.
     """
     loaded = [uci.load(name, split=split) for split in splits]
-    held_out = _held_out_nll([uci_rows.held_out(split) for split in loaded], _seeds(seeds[0], splits))
+    held_out = _held_out_nll([uci_rows.held_out(split) for split in loaded], seeds_of(seeds[0], splits))
     chosen = held_out.argmin(axis=1)
     ensemble, alone = np.empty((len(seeds), len(splits), 3)), np.empty((len(seeds), len(splits), 2))
     for choice in sorted(set(chosen)):
         places = np.flatnonzero(chosen == choice)
         parts = [uci_rows.whole(loaded[place]) for place in places]
         for row, seed in enumerate(seeds):
-            own = _seeds(seed, [splits[place] for place in places])
+            own = seeds_of(seed, [splits[place] for place in places])
             trained = train(parts, seeds=own, learning_rate=LEARNING_RATES[choice])
             for place, part, one in zip(places, parts, trained, strict=True):
                 prediction = asked(one.members, part)
@@ -106,10 +107,6 @@ def measure(name: str, *, splits: Sequence[int], seeds: Sequence[int]) -> dict[s
         "ensemble": ensemble.round(5).tolist(),
         "alone": alone.round(5).tolist(),
     }
-
-
-def _seeds(seed: int, splits: Sequence[int]) -> list[int]:
-    return [uci.NUM_SPLITS * seed + split for split in splits]
 
 
 def _held_out_nll(parts: Sequence[Rows], seeds: Sequence[int]) -> np.ndarray:

@@ -1,12 +1,11 @@
 """Tables of the experiment `images`, from its stored numbers."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from examples.experiments.estimates import mean_and_error
+from examples.experiments.estimates import mean_and_error, of_same_rows
 from examples.experiments.experiment import Numbers
 from examples.experiments.page import table
 from mcdrop.plots.comparison import with_error
@@ -35,17 +34,6 @@ def less_weight_scaling(part: Any, score: str) -> np.ndarray:
     averaging = part["averaging"]
     # rounded, so that equal scores show no rounding error of a mean over subsets
     return (np.array(averaging[score]) - averaging["weight scaling"][score]).round(12)
-
-
-def of_same_rows(differences: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """The mean over networks of differences with errors, and its error.
-
-    That from the rows is common to all networks, and no average over them lowers it: the mean of the errors given is
-    added, in squares, to that over networks. (They hold the error from the draws, which so counts twice.)
-    """
-    values, errors = np.transpose(differences)
-    mean, error = mean_and_error(values)
-    return mean, math.hypot(float(np.mean(errors)), np.nan_to_num(error))
 
 
 def _table_of_trees(parts: Sequence[Any]) -> str:

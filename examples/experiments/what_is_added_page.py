@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from examples.experiments.estimates import mean_and_error
+from examples.experiments.estimates import BOUND, mean_and_error
 from examples.experiments.experiment import Numbers
 from examples.experiments.fewer_passes import PASSES
 from examples.experiments.page import table
@@ -17,8 +17,6 @@ from mcdrop.plots.palette import SERIES
 MANY = 1000
 """Draws behind each score."""
 ALPHA = 0.1
-SURE = 2.6
-"""Errors beyond which one of ten comparisons is called a difference."""
 
 PLAIN, DESIGNED = f"{MANY} independent draws", f"{MANY} stratified draws"
 PRECISION, SEVERAL = "tau fitted", "noise of several precisions"
@@ -34,19 +32,19 @@ def names(numbers: Numbers) -> list[str]:
     return list(dict.fromkeys(part.split(",")[0] for part in numbers))
 
 
-def seeds_of(numbers: Numbers, name: str) -> list[Mapping[str, Any]]:
+def parts_of(numbers: Numbers, name: str) -> list[Mapping[str, Any]]:
     """The parts of a set, one for each seed."""
     return [found for part, found in numbers.items() if part.startswith(f"{name}, seed")]
 
 
 def by_split(numbers: Numbers, name: str, step: str) -> np.ndarray:
     """RMSE and log-likelihood of a step in each split, averaged over the seeds, (splits, 2)."""
-    return np.mean([found["scores"][step] for found in seeds_of(numbers, name)], axis=0)
+    return np.mean([found["scores"][step] for found in parts_of(numbers, name)], axis=0)
 
 
 def against_published(numbers: Numbers, name: str, step: str) -> tuple[Paired, Paired]:
     """RMSE and log-likelihood of a step less the published ones, split by split."""
-    return paired(by_split(numbers, name, step), np.array(seeds_of(numbers, name)[0]["published"]))
+    return paired(by_split(numbers, name, step), np.array(parts_of(numbers, name)[0]["published"]))
 
 
 def against_plain(numbers: Numbers, name: str, step: str) -> Paired:
@@ -68,7 +66,7 @@ def tables(numbers: Numbers) -> dict[str, str]:
 def _scores_table(numbers: Numbers) -> str:
     body = []
     for name in names(numbers):
-        rmse, log_likelihood = np.mean(seeds_of(numbers, name)[0]["published"], axis=0)
+        rmse, log_likelihood = np.mean(parts_of(numbers, name)[0]["published"], axis=0)
         body.append([name, "published", f"{rmse:.3f}", "", f"{log_likelihood:.3f}", *[""] * 4])
         for step in SHOWN:
             rmse, log_likelihood = by_split(numbers, name, step).mean(axis=0)
@@ -89,9 +87,9 @@ def _count_table(numbers: Numbers) -> str:
     for step in SHOWN:
         z = np.array([against_published(numbers, name, step)[1].z for name in names(numbers)])
         gained = np.array([against_plain(numbers, name, step).z for name in names(numbers)])
-        counts = ((z > SURE).sum(), (z > 0).sum(), (z < -SURE).sum(), (gained > SURE).sum(), (gained < -SURE).sum())
+        counts = ((z > BOUND).sum(), (z > 0).sum(), (z < -BOUND).sum(), (gained > BOUND).sum(), (gained < -BOUND).sum())
         body.append([step, *(f"{count} of {len(z)}" for count in counts)])
-    beyond = f"by more than {SURE} errors"
+    beyond = f"by more than {BOUND} errors"
     head = ["log-likelihood of", f"better than published {beyond}", "at all", f"worse {beyond}"]
     return table([*head, f"better than the first step {beyond}", f"worse {beyond}"], body)
 
@@ -99,7 +97,7 @@ def _count_table(numbers: Numbers) -> str:
 def _tau_table(numbers: Numbers) -> str:
     body = []
     for name in names(numbers):
-        fitted = np.array([found["tau"] for found in seeds_of(numbers, name)])
+        fitted = np.array([found["tau"] for found in parts_of(numbers, name)])
         body.append([name, f"{PUBLISHED[name].tau:.3g}", *(f"{tau:.3g}" for tau in np.quantile(fitted, (0.5, 0, 1)))])
     return table(["set", "published tau", "fitted, median", "least", "most"], body)
 
@@ -109,11 +107,12 @@ def _passes_table(numbers: Numbers) -> str:
     for name in names(numbers):
         ways = numbers[f"{name}, {WORTH}"]
         for way, found in ways.items():
-            worth = [PASSES * ways["independent"][of] / found[of] for of in ("of mean", "of LL")]
+            ratios = [ways["independent"][of] / found[of] for of in ("of mean", "of LL")]
+            worth = [f"{float(f'{PASSES * ratio:.2g}'):,.0f}" for ratio in ratios]
             body.append(
                 [
-                    name, way, f"{found['of mean'] ** 0.5:.2g}", f"{worth[0]:,.0f}", f"{found['of LL'] ** 0.5:.2g}",
-                    f"{worth[1]:,.0f}", f"{found['RMSE']:.3f}", f"{found['LL']:.3f}",
+                    name, way, f"{found['of mean'] ** 0.5:.2g}", worth[0], f"{found['of LL'] ** 0.5:.2g}",
+                    worth[1], f"{found['RMSE']:.3f}", f"{found['LL']:.3f}",
                 ]
             )  # fmt: skip
     head = [
@@ -126,7 +125,7 @@ def _passes_table(numbers: Numbers) -> str:
 def _intervals_table(numbers: Numbers) -> str:
     body = []
     for name in names(numbers):
-        seeds = seeds_of(numbers, name)
+        seeds = parts_of(numbers, name)
         for method in seeds[0]["intervals"]:
             coverage, width = np.mean([found["intervals"][method] for found in seeds], axis=0).T
             held, error = mean_and_error(100 * coverage)

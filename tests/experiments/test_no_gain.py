@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from examples.experiments import no_gain
+from examples.experiments.estimates import BOUND
 from examples.experiments.no_gain_found import (
     PUBLISHED_GAIN,
     added_by_split,
@@ -19,7 +20,6 @@ from examples.experiments.no_gain_mnist import NUM_BINS, READINGS, STATES
 from examples.experiments.no_gain_pictures import draw_set, draw_turned, pooled
 from examples.experiments.no_gain_uci import AVERAGED, SCALED, WHERE
 
-BOUND = 2.6
 """Paired standard errors that ten comparisons are held to."""
 
 INPUTS, HIDDEN = "average, inputs", "average, hidden"
@@ -95,7 +95,7 @@ def test_seeds_are_averaged_in_each_split_before_splits_are_compared(numbers) ->
     # 1.5 and 3.5 in the two splits: mean 2.5, sd sqrt(2), error 1
     assert kin8nm[:5] == ["kin8nm", "10.0000", "+2.5000 ± 1.0000", "+5.0000 ± 2.0000", "+0.0000 ± 0.0000"]
     assert kin8nm[5:] == ["0 of 2", "+0.0020 ± 0.0001", "0 of 20"]
-    assert yacht[5:] == ["1 of 2", "-0.067 ± 0.014", "17 of 20"]
+    assert yacht[5:] == ["1 of 2", "-0.067 ± 0.015", "17 of 20"]
 
 
 def test_what_was_not_dropped_in_training_is_compared_with_the_published_network(numbers) -> None:
@@ -240,7 +240,7 @@ def test_full_run_averaging_raises_the_rmse_on_kin8nm_by_masks_on_the_inputs(ful
     assert (abs(hidden) < 5e-4 * by_split(found, SCALED, "rmse")).all()
     # five of the published splits: the difference of the mean to theirs, with both errors
     ours, theirs = over_splits(everywhere), PUBLISHED_GAIN["kin8nm"].added
-    assert abs(ours.value - theirs.value) < BOUND * math.hypot(ours.error, theirs.error) + 0.0003
+    assert abs(ours.value - theirs.value) < BOUND * math.hypot(ours.error, theirs.error)
     slopes = [by_split(found, reading, "slope") for reading in (SCALED, AVERAGED)]
     assert (slopes[1] > slopes[0]).all()
     assert (slopes[0] > 1).all()
@@ -279,4 +279,5 @@ def test_full_run_heavy_dropout_makes_averages_modest_and_a_temperature_mends_th
         {state: over_seeds([seed["turned"][at][state]["nll"] for seed in found]) for state in STATES} for at in range(5)
     )
     assert turned["as trained"].z < -BOUND
-    assert turned["tempered"].value > upright["tempered"].value
+    assert turned["tempered"].z > BOUND
+    assert abs(upright["tempered"].z) < BOUND

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from examples.experiments import uci, uci_page
-from examples.experiments.estimates import mean_and_error
+from examples.experiments.estimates import BOUND, mean_and_error
 from examples.experiments.published import Paired
-from examples.experiments.uci_page import BOUND, against_published, by_split, verdict
+from examples.experiments.uci_page import against_published, by_split, verdict
 from examples.experiments.uci_runs import PUBLISHED
 from mcdrop.data.uci import Split
 

@@ -10,6 +10,7 @@ from scipy import stats
 import mcdrop
 from examples.experiments import fewer_passes
 from examples.experiments.cross_validated import FOLDS, SeveralPrecisions, folds_of, held_out, most_likely, predicted
+from examples.experiments.estimates import BOUND
 from examples.experiments.fewer_passes import CLOSED, PASSES, blocks, repeated, ways
 from examples.experiments.uci_runs import Net, Trained
 from examples.experiments.what_is_added_page import (
@@ -18,7 +19,6 @@ from examples.experiments.what_is_added_page import (
     PRECISION,
     SCALED,
     SEVERAL,
-    SURE,
     WORTH,
     against_plain,
     against_published,
@@ -216,9 +216,9 @@ def test_quickly_noise_of_several_precisions_adds_to_the_same_networks_and_they_
     quick_run,
 ) -> None:
     numbers = quick_run("what_is_added")
-    assert against_plain(numbers, "yacht", SEVERAL).z > SURE
+    assert against_plain(numbers, "yacht", SEVERAL).z > BOUND
     for name in ("boston", "yacht"):
-        assert abs(against_published(numbers, name, PLAIN)[1].z) < SURE
+        assert abs(against_published(numbers, name, PLAIN)[1].z) < BOUND
         assert against_plain(numbers, name, SEVERAL).difference > 0
         assert against_published(numbers, name, SEVERAL)[1].difference > 0
 
@@ -237,24 +237,24 @@ def test_the_networks_are_no_worse_than_the_published_ones(full_run) -> None:
     numbers = full_run("what_is_added")
     for name in SETS:
         rmse, log_likelihood = against_published(numbers, name, PLAIN)
-        assert rmse.z < SURE
-        assert log_likelihood.z > -SURE
+        assert rmse.z < BOUND
+        assert log_likelihood.z > -BOUND
 
 
 def test_noise_of_several_precisions_adds_to_the_same_networks_on_three_sets(full_run) -> None:
     numbers = full_run("what_is_added")
-    assert sum(against_plain(numbers, name, SEVERAL).z > SURE for name in SETS) >= 3
+    assert sum(against_plain(numbers, name, SEVERAL).z > BOUND for name in SETS) >= 3
 
 
 def test_it_is_better_than_the_published_on_three_sets_and_surely_so_on_yacht(full_run) -> None:
     numbers = full_run("what_is_added")
     assert sum(against_published(numbers, name, SEVERAL)[1].difference > 0 for name in SETS) >= 3
-    assert against_published(numbers, "yacht", SEVERAL)[1].z > SURE
+    assert against_published(numbers, "yacht", SEVERAL)[1].z > BOUND
 
 
 def test_tau_alone_adds_on_yacht_only(full_run) -> None:
     numbers = full_run("what_is_added")
-    assert [name for name in SETS if against_plain(numbers, name, PRECISION).z > SURE] == ["yacht"]
+    assert [name for name in SETS if against_plain(numbers, name, PRECISION).z > BOUND] == ["yacht"]
 
 
 def test_stratified_draws_are_worth_ten_times_as_many_independent_ones(full_run) -> None:
