@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from examples.experiments import uci_grid
+from examples.experiments.estimates import BOUND
+from examples.experiments.published import paired
 from mcdrop.data import uci
 
 RATES, PRECISIONS = [0.005, 0.01], [0.25, 0.5, 0.75]
@@ -127,4 +129,32 @@ def scores_of_a_constant(split: uci.Split) -> tuple[float, float]:
 
 def is_sure(differences: np.ndarray) -> bool:
     """Whether the mean over splits is above 0 by more than the bound."""
-    return differences.mean() > uci_grid.BOUND * differences.std(ddof=1) / math.sqrt(len(differences))
+    return differences.mean() > BOUND * differences.std(ddof=1) / math.sqrt(len(differences))
+
+
+def test_the_published_scores_are_met(full_run) -> None:
+    numbers = full_run("uci_grid")
+    for name, seeds in uci_grid.by_set(numbers).items():
+        assert len(seeds) == len(uci_grid.RUNS[name])
+        for part in seeds:
+            assert part["splits"] == list(range(uci.NUM_SPLITS))
+            check_search(part)
+        for difference in paired(uci_grid.ours(numbers, name), uci_grid.theirs(numbers, name, "test")):
+            assert abs(difference.z) < BOUND
+
+
+def test_the_grid_ends_before_the_best_point_on_yacht_and_energy(full_run) -> None:
+    numbers = full_run("uci_grid")
+    for name in ("yacht", "energy"):
+        for part in uci_grid.by_set(numbers)[name]:
+            for chosen in (np.array(part["winners"]), uci_grid.theirs(numbers, name, "winners")):
+                assert (chosen[:, 1] == max(part["precisions"])).all()
+                assert name == "yacht" or (chosen[:, 0] == min(part["rates"])).all()
+
+
+def test_half_of_the_grid_is_as_good_as_the_winner_on_boston_and_wine(full_run) -> None:
+    found = uci_grid.by_set(full_run("uci_grid"))
+    for name in ("boston", "wine"):
+        assert np.mean([part["ties"] for part in found[name]]) > 5.5  # of 11
+    for name in ("yacht", "energy"):
+        assert np.mean([part["ties"] for part in found[name]]) < 1.5
