@@ -128,8 +128,8 @@ class Drawing:
             first = map_tensors(lambda tensor: tensor[:1].detach(), chunk) if first is None else first
             if not apart:
                 pairs = list(zip(tensors(chunk), tensors(first), strict=True))
-                spread = spread or any(not torch.equal(new, old.expand_as(new)) for new, old in pairs)
-                apart = spread and any(_are_apart(new[-1:], old) or _are_apart(new, old) for new, old in pairs)
+                apart = any(_are_apart(new[-1:], old) or _are_apart(new, old) for new, old in pairs)
+                spread = spread or apart or any(not torch.equal(new, old.expand_as(new)) for new, old in pairs)
             start += tensors(chunk)[0].shape[0]
             self.drawn = start
             yield chunk
@@ -354,11 +354,11 @@ class Drawing:
 
 
 def _are_apart(draws: Tensor, first: Tensor) -> bool:
-    """Whether some differ from the first by more than rounding."""
+    """Whether some differ from the first by more than rounding; of NaN and infinity that cannot be said."""
     if not first.is_floating_point() or not first.numel():
         return not torch.equal(draws, first.expand_as(draws))
-    rounding = 64 * torch.finfo(first.dtype).eps * first.abs().nan_to_num(0, 0, 0).amax().item()
-    return not torch.allclose(draws, first.expand_as(draws), rtol=0, atol=rounding, equal_nan=True)
+    rounding = 64 * torch.finfo(first.dtype).eps * first.abs().amax()
+    return bool((draws - first).abs().amax() > rounding)
 
 
 def _multiply_adds(run: Callable[[], object]) -> int:
