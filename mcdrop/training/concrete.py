@@ -1,6 +1,6 @@
 """The KL term of weights behind concrete dropout: what holds the learned rate against the loss, which wants none."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -61,8 +61,34 @@ class ConcreteKL:
         return (self.prior.length_scale**2 / (2 * kept) * squares - self.num_inputs * entropy) / self.num_rows
 
 
-Penalties: TypeAlias = Mapping[str, float | ConcreteKL]
-"""By the name of a weight or bias: the coefficient of |W|^2; or a whole term, by the first of its weights."""
+Penalties: TypeAlias = Mapping[str, float | Tensor | ConcreteKL]
+"""By the name of a weight or bias: the coefficient of |W|^2, (M,) for M networks; or a whole term, by the first of its
+weights."""
+
+
+def stacked(penalties: Sequence[Penalties], weights: Mapping[str, Tensor]) -> Penalties:
+    """The penalties of M networks as one, with coefficients (M,).
+
+    Args:
+        penalties: Of each network; one alone is for all.
+        weights: Of all networks by name, (M, *shape).
+
+    Raises:
+        InputError: Terms whose rate is learned differ.
+    """
+    found: dict[str, Tensor | ConcreteKL] = {}
+    for name, weight in weights.items():
+        given = [of_one.get(name, 0.0) for of_one in penalties]
+        if isinstance(given[0], ConcreteKL):
+            if any(term != given[0] for term in given):
+                raise InputError(
+                    f"Different priors were given for {name!r}, which is behind concrete dropout; expected one for all "
+                    "networks that are trained at once."
+                )
+            found[name] = given[0]
+        elif any(given):
+            found[name] = weight.new_tensor(given).expand(len(weight))
+    return found
 
 
 def concrete_terms(model: nn.Module, prior: Prior, num_rows: int, *args: Any, **kwargs: Any) -> tuple[ConcreteKL, ...]:

@@ -6,10 +6,9 @@ from typing import Any
 from torch import nn
 
 from mcdrop.errors import UncontrolledSiteError, VectorisationError
-from mcdrop.prediction import Likelihood
 from mcdrop.training.fitting import Data, fit
 from mcdrop.training.history import History
-from mcdrop.training.objective import Objective
+from mcdrop.training.objective import Minimised, as_objectives
 from mcdrop.training.randomness import initialise
 from mcdrop.training.together import members
 
@@ -17,7 +16,7 @@ from mcdrop.training.together import members
 def train_each(
     build: Callable[[], nn.Module],
     parts: Sequence[Data],
-    objective: Objective | Likelihood,
+    objective: Minimised | Sequence[Minimised],
     *,
     seeds: Sequence[int],
     **settings: Any,
@@ -30,7 +29,7 @@ def train_each(
     Args:
         build: Makes one network.
         parts: Data of each network, as in `fit`; pairs (inputs, targets) have equally many rows. One alone is for all.
-        objective: What is minimised.
+        objective: As in `members`.
         seeds: One for each network, at least one.
         **settings: Of `fit` and of `members`: optimizer, epochs, batch_size, schedule; with a loader `unpack`.
 
@@ -48,9 +47,9 @@ def train_each(
         except (UncontrolledSiteError, VectorisationError):
             pass  # which were raised before training
     models = tuple(initialise(build, seed) for seed in seeds)
-    each = parts if len(parts) > 1 else [parts[0]] * len(seeds)
+    objectives = as_objectives(objective, len(seeds))
     histories = tuple(
-        fit(model, part, objective, seed=seed, **settings)
-        for model, part, seed in zip(models, each, seeds, strict=True)
+        fit(model, parts[i % len(parts)], objectives[i % len(objectives)], seed=seed, **settings)
+        for i, (model, seed) in enumerate(zip(models, seeds, strict=True))
     )
     return tuple(model.eval() for model in models), histories

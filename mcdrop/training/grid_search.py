@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -56,9 +56,10 @@ def search(
 
     The best pair is used to train a network on all rows of the part. Nothing but the training part is looked at.
 
-    Several parts (the training rows of splits) are trained at once by `members` where their objectives and numbers of
-    rows are the same; with `protocol="elbo"` and a scaling each has an objective of its own, and they take turns. All
-    networks of a part have the same seed, hence the same first weights and the same order of rows at each p and tau.
+    Several parts (the training rows of splits) of equally many rows are trained at once by `members` where their losses
+    are the same: with `protocol="gal2016"` for all tau at once; with "elbo" for one tau at a time, and with a scaling
+    one part at a time. All networks of a part have the same seed, hence the same first weights and order of rows
+    at each p and tau.
 
     Args:
         build: Makes the network for a rate p.
@@ -165,6 +166,15 @@ class _Part:
             raise
 
 
+class _Job(NamedTuple):
+    """A network to train: the number of its part, tau, rows, and their units."""
+
+    part: int
+    tau: float
+    rows: _Data
+    units: Units
+
+
 @dataclass(frozen=True)
 class _Run:
     """What is the same for all networks."""
@@ -182,11 +192,11 @@ class _Run:
         """The validation losses: by part, rate and precision."""
         from tqdm import tqdm  # here, because importing mcdrop loads torch alone
 
-        points = [(i, tau) for i in range(len(rates)) for tau in precisions]
         found: list[list[list[Score]]] = [[[] for _ in rates] for _ in parts]
-        for i, tau in tqdm(points, desc="search", unit="point", disable=None, leave=False):
-            trained = self.trained(rates[i], tau, [(part.number, part.train, part.units) for part in parts])
-            for part, model in zip(parts, trained, strict=True):
+        points = list(product(precisions, parts))
+        for i, p in enumerate(tqdm(rates, desc="search", unit="rate", disable=None, leave=False)):
+            trained = self.trained(p, [_Job(part.number, tau, part.train, part.units) for tau, part in points])
+            for (tau, part), model in zip(points, trained, strict=True):
                 found[part.number][i].append(self._judged(model, tau, part, random[i]))
         return [tuple(tuple(row) for row in part_losses) for part_losses in found]
 
@@ -196,26 +206,26 @@ class _Run:
         """A network for each part, trained on all its rows with its winner."""
         units = [Units.measured(scaling, *part.rows, dtype) for part in parts]
         found: dict[int, nn.Module] = {}
-        for p, tau in dict.fromkeys(winners):
-            alike = [part.number for part in parts if winners[part.number] == (p, tau)]
-            trained = self.trained(p, tau, [(number, parts[number].rows, units[number]) for number in alike])
-            found |= zip(alike, trained, strict=True)
+        for p in dict.fromkeys(p for p, _ in winners):
+            alike = [number for number, (rate, _) in enumerate(winners) if rate == p]
+            jobs = [_Job(number, winners[number][1], parts[number].rows, units[number]) for number in alike]
+            found |= zip(alike, self.trained(p, jobs), strict=True)
         return [(found[part.number], units[part.number]) for part in parts]
 
-    def trained(self, p: float, tau: float, jobs: list[tuple[int, _Data, Units]]) -> list[nn.Module]:
-        """One network for each job (number of the part, rows, units); those of one objective and length at once."""
+    def trained(self, p: float, jobs: list[_Job]) -> list[nn.Module]:
+        """One network for each job; those of one loss and length at once."""
+        objectives = [job.units.objective(job.tau, self.prior, self.protocol) for job in jobs]
         groups: dict[tuple[Objective, int], list[int]] = {}
-        for place, (_, (_, targets), units) in enumerate(jobs):
-            objective = units.objective(tau, self.prior, self.protocol)
-            groups.setdefault((objective, len(targets)), []).append(place)
+        for place, (job, objective) in enumerate(zip(jobs, objectives, strict=True)):
+            groups.setdefault((objective.without_penalties, len(job.rows[1])), []).append(place)
         models: dict[int, nn.Module] = {}
-        for (objective, _), places in groups.items():
+        for places in groups.values():
             chosen = [jobs[place] for place in places]
             networks, _ = train_each(
                 partial(self.build, p),
-                [(units.inputs(inputs), units.targets(targets)) for _, (inputs, targets), units in chosen],
-                objective,
-                seeds=[self.seed + number for number, _, _ in chosen],
+                [(job.units.inputs(job.rows[0]), job.units.targets(job.rows[1])) for job in chosen],
+                [objectives[place] for place in places],
+                seeds=[self.seed + job.part for job in chosen],
                 **self.settings,
             )
             models |= zip(places, networks, strict=True)

@@ -1,10 +1,10 @@
 """What training minimises: a likelihood's loss, and the KL term of the dropout posterior beside it."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -186,6 +186,12 @@ class Objective:
         output = getattr(self.output, "__qualname__", self.output)
         return repr(replace(self, output=None)).replace("output=None", f"output={output}")
 
+    @property
+    def without_penalties(self) -> "Objective":
+        """What `loss` depends on: objectives for which this is equal differ in their penalties alone."""
+        likelihood = Gaussian(1.0) if self.protocol == "gal2016" else self.likelihood
+        return replace(self, likelihood=likelihood, prior=None, rates=None)
+
     def select(self, result: object) -> Tree:
         """What is read of the model's output.
 
@@ -195,10 +201,35 @@ class Objective:
         return selector(self.output)(result)
 
 
-def as_objective(given: Objective | Likelihood) -> Objective:
-    """The objective; a likelihood stands for the one without a prior.
+Minimised: TypeAlias = Objective | Likelihood
+"""What is minimised; a likelihood stands for the objective without a prior."""
+
+
+def as_objective(given: Minimised) -> Objective:
+    """The objective.
 
     Raises:
         InputError: It is neither.
     """
     return given if isinstance(given, Objective) else Objective(given)
+
+
+def as_objectives(given: Minimised | Sequence[Minimised], count: int) -> list[Objective]:
+    """One objective for all of several networks, or one for each.
+
+    Raises:
+        InputError: Another number of them, or they differ in more than their penalties.
+    """
+    if not isinstance(given, list | tuple):
+        return [as_objective(given)]  # type: ignore[arg-type]
+    objectives = [as_objective(one) for one in given]
+    if len(objectives) != count:
+        raise InputError(f"{len(objectives)} objectives were given for {count} seeds; expected one, or one for each.")
+    for number, objective in enumerate(objectives):
+        if objective.without_penalties != objectives[0].without_penalties:
+            raise InputError(
+                f"Objectives of different losses were given (members 0 and {number}): {objectives[0].description}, "
+                f"{objective.description}. Those of networks that are trained at once may differ in their priors, and "
+                "in tau with protocol='gal2016', where it is a part of the weight decay alone."
+            )
+    return objectives

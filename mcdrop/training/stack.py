@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from mcdrop.errors import InputError, McdropError, UncontrolledSiteError, VectorisationError
 from mcdrop.training.attributes import attributes
-from mcdrop.training.concrete import Penalties
+from mcdrop.training.concrete import Penalties, stacked
 from mcdrop.training.divergence import check_loss, check_weights
 from mcdrop.training.masks import Call, DropoutBy, in_turn
 from mcdrop.training.objective import Objective
@@ -31,15 +31,15 @@ class Stack:
         models: The networks, of one class and with weights of the same names and shapes.
         seeds: One for each.
         parts: Rows of each, equally many; one alone is for all.
-        objective: What is minimised.
-        penalties: Its KL term, by the name of the weight.
+        objective: What is minimised, but for its KL term.
+        penalties: The KL term of each, by the name of the weight; one alone is for all.
         batch_size: Rows of a batch.
 
     Attributes:
         weights: The stacked parameters by name, (M, *shape).
 
     Raises:
-        InputError: The networks differ in make, or two are the same object.
+        InputError: The networks differ in make, or two are the same object; or KL terms differ in more than numbers.
         UncontrolledSiteError, VectorisationError: They cannot be trained at once.
     """
 
@@ -49,7 +49,7 @@ class Stack:
         seeds: Sequence[int],
         parts: Sequence[Arrays],
         objective: Objective,
-        penalties: Penalties,
+        penalties: Sequence[Penalties],
         batch_size: int,
     ) -> None:
         _check_alike(models)
@@ -59,11 +59,13 @@ class Stack:
             model.train()
         self.weights, self._buffers = stack_module_state(list(models))
         self._trained = {name: weight for name, weight in self.weights.items() if weight.requires_grad}
-        self._seeds = seeds
+        self._seeds = tuple(dict.fromkeys(seeds))
+        self._of_seed = torch.tensor([self._seeds.index(seed) for seed in seeds])
         self._objective = objective
-        self._penalties = penalties
         self._device = next(iter(self.weights.values())).device
-        self._generators = [torch.Generator(self._device) for _ in models]
+        self._penalties = stacked(penalties, self.weights)
+        self._coefficients = {name: given for name, given in self._penalties.items() if isinstance(given, Tensor)}
+        self._generators = [torch.Generator(self._device) for _ in self._seeds]
         self._num_rows = parts[0].num_rows
         self._pool = pooled([(part.inputs, part.targets) for part in parts], self._device)
         self._first_rows = torch.arange(len(models))[:, None] * (self._num_rows if len(parts) > 1 else 0)
@@ -88,8 +90,9 @@ class Stack:
         """
         for generator, seed in zip(self._generators, self._seeds, strict=True):
             generator.manual_seed(derived_seed(seed, "epoch", number))
-        order = torch.stack([shuffled_rows(self._num_rows, seed, number) for seed in self._seeds]) + self._first_rows
-        total = torch.zeros(len(self._seeds), dtype=torch.float64)
+        orders = torch.stack([shuffled_rows(self._num_rows, seed, number) for seed in self._seeds])
+        order = orders[self._of_seed] + self._first_rows
+        total = torch.zeros(len(self._models), dtype=torch.float64)
         for step, rows in enumerate(order.split(self._batch_size, dim=1)):
             losses, *gradients = self._losses_and_gradients(rows)
             check_loss(losses, self.weights, optimizer, f"epoch {number}, step {step}")
@@ -113,13 +116,21 @@ class Stack:
         """The loss of each network without the KL term; then the gradients of their sum, None for weights unused."""
         inputs, targets = self._picked(rows)
         calls, step = self._steps[rows.shape[1]]
-        masks = tuple(call.factors(self._generators) for call in calls)
-        return step(*self.weights.values(), *self._buffers.values(), *masks, *tensors(inputs), targets)
+        masks = self._drawn(calls, self._generators)
+        held = (self.weights, self._buffers, self._coefficients)
+        return step(*tensors(held), *masks, *tensors(inputs), targets)
+
+    def _drawn(self, calls: Sequence[Call], generators: Sequence[torch.Generator]) -> tuple[Tensor, ...]:
+        """The masks of each call for each network; those of one seed are the same and drawn once."""
+        masks = tuple(call.factors(generators) for call in calls)
+        if len(self._seeds) == len(self._models):
+            return masks
+        return tuple(mask.index_select(0, self._of_seed.to(mask.device)) for mask in masks)
 
     def _picked(self, rows: Int[Tensor, "M batch"]) -> Any:
         """The inputs and targets of these rows of the pool."""
-        rows = rows.to(self._device)
-        return map_tensors(lambda tensor: tensor[rows], self._pool)
+        chosen = rows.flatten().to(self._device)  # index_select is some times as fast as indexing by rows
+        return map_tensors(lambda tensor: tensor.index_select(0, chosen).unflatten(0, rows.shape), self._pool)
 
     def _recorded(self, inputs: Tree, targets: Tensor) -> tuple[list[Call], Callable[..., list[Any]]]:
         """The calls of dropout in a step on so many rows, and what gives its losses and the gradients of their sum.
@@ -128,23 +139,24 @@ class Stack:
             UncontrolledSiteError, VectorisationError: The networks cannot be trained at once.
         """
 
-        def step(weights: Any, buffers: Any, masks: Any, inputs: Any, targets: Any) -> list[Tensor | None]:
+        def step(weights: Any, *others: Any) -> list[Tensor | None]:
             weights = {name: tensor.detach().requires_grad_(name in self._trained) for name, tensor in weights.items()}
-            losses, costs = vmap(loss, randomness="error")(weights, buffers, masks, inputs, targets)
+            losses, costs = vmap(loss, randomness="error")(weights, *others)
             trained = [weights[name] for name in self._trained]
             gradients = torch.autograd.grad(costs.sum(), trained, allow_unused=True)
             return [losses, *(None if gradient is None else gradient.contiguous() for gradient in gradients)]
 
-        def loss(weights: Any, buffers: Any, masks: Any, inputs: Any, targets: Any) -> tuple[Tensor, Tensor]:
+        def loss(
+            weights: Any, buffers: Any, coefficients: Any, masks: Any, inputs: Any, targets: Any
+        ) -> tuple[Tensor, Tensor]:
             with DropoutBy(in_turn(calls, masks)):
                 loss = self._objective.sampled_loss(lambda: self._run(weights | buffers, inputs), targets)
-            return loss.detach(), loss + penalty(weights, self._penalties)
+            return loss.detach(), loss + penalty(weights, self._penalties | coefficients)
 
         try:
             calls = self._dropout_calls(inputs, targets)
-            others = [torch.Generator(self._device) for _ in self._models]
-            masks = tuple(call.factors(others) for call in calls)
-            return calls, record(step, self.weights, self._buffers, masks, inputs, targets)
+            masks = self._drawn(calls, [torch.Generator(self._device) for _ in self._seeds])
+            return calls, record(step, self.weights, self._buffers, self._coefficients, masks, inputs, targets)
         except McdropError:
             raise
         except Exception as error:

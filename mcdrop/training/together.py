@@ -9,11 +9,10 @@ from torch.optim import ASGD, SGD, Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam
 
 from mcdrop.errors import InputError
 from mcdrop.posterior import Ensemble
-from mcdrop.prediction import Likelihood
 from mcdrop.training.fitting import progress
 from mcdrop.training.history import History
 from mcdrop.training.integers import integer
-from mcdrop.training.objective import Objective, as_objective
+from mcdrop.training.objective import Minimised, as_objectives
 from mcdrop.training.randomness import devices_of, initialise, seeded
 from mcdrop.training.rows import Arrays
 from mcdrop.training.stack import Stack
@@ -26,7 +25,7 @@ _ELEMENTWISE = (SGD, ASGD, Adadelta, Adagrad, Adam, Adamax, AdamW, NAdam, RAdam,
 def members(
     build: Callable[[], nn.Module],
     data: tuple[Any, Any] | Sequence[tuple[Any, Any]],
-    objective: Objective | Likelihood,
+    objective: Minimised | Sequence[Minimised],
     *,
     seeds: Iterable[int],
     optimizer: MakeOptimizer,
@@ -50,7 +49,8 @@ def members(
         build: Makes one network; called once for each seed, see `initialise`.
         data: A pair (inputs, targets) that all members are trained on; or a sequence of M such pairs with equally many
             rows (splits, folds, bootstrap samples), one for each member.
-        objective: What is minimised; a likelihood is `Objective(likelihood)`.
+        objective: What is minimised; a likelihood is `Objective(likelihood)`. Or a sequence of M objectives, one for
+            each member, that differ in their priors alone (and in tau with protocol="gal2016").
         seeds: One for each member, integers >= 0: of its first weights, its order of the rows and its masks.
         optimizer: As in `fit`; it must change each weight by that weight's own gradients alone, as SGD and Adam do.
         epochs: Times that every row is seen, >= 1.
@@ -87,13 +87,14 @@ def members(
     seeds = tuple(integer("seed", seed, least=0) for seed in seeds)
     if not seeds:
         raise InputError("No seed was given; expected one for each member.")
-    objective = as_objective(objective)
+    objectives = as_objectives(objective, len(seeds))
     models = [initialise(build, seed) for seed in seeds]
     parts = _parts(data, len(seeds), batch_size, models[0])
+    tries = range(max(len(objectives), len(parts)))  # members that share both share what a try finds
     with seeded(devices_of(models[0])):
-        penalties, *_ = [try_training(models[0], objective, part) for part in parts]
-    stack = Stack(models, seeds, parts, objective, penalties, batch_size)
-    descent = made_optimizer(optimizer, stack.weights.values(), decays_elsewhere=bool(penalties))
+        penalties = [try_training(models[0], objectives[i % len(objectives)], parts[i % len(parts)]) for i in tries]
+    stack = Stack(models, seeds, parts, objectives[0], penalties, batch_size)
+    descent = made_optimizer(optimizer, stack.weights.values(), decays_elsewhere=any(penalties))
     if not isinstance(descent, _ELEMENTWISE):
         raise InputError(
             f"{type(descent).__name__} was given for members that are trained at once; expected an optimiser that "

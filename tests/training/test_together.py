@@ -126,6 +126,11 @@ CASES = {
     "plain": (network, rows(), {"optimizer": ADAM}),
     "own data": (network, [rows(1), rows(2), rows(3)], {"optimizer": ADAM}),
     "kl": (network, rows(), {"optimizer": ADAM, "objective": Objective(GAUSSIAN, Prior(1.0))}),
+    "own priors": (
+        network,
+        [rows(1), rows(2), rows(3)],
+        {"optimizer": ADAM, "objective": [Objective(GAUSSIAN, prior) for prior in (Prior(3.0), None, Prior(10.0))]},
+    ),
     "learned rates": (learned_rates, rows(), {"optimizer": ADAM, "objective": Objective(GAUSSIAN, Prior(1.0))}),
     "several masks": (network, rows(), {"optimizer": ADAM, "objective": Objective(GAUSSIAN, num_masks=3)}),
     "schedule": (network, rows(), {"optimizer": SGD, "schedule": HALVING}),
@@ -144,7 +149,8 @@ def test_each_member_is_the_network_that_fit_trains_alone(case: str) -> None:
     ensemble, histories = members(build, data, seeds=SEEDS, **settings)
     for number, seed in enumerate(SEEDS):
         alone = initialise(build, seed)
-        history = fit(alone, data[number] if isinstance(data, list) else data, seed=seed, **settings)
+        own = {name: given[number] if isinstance(given, list) else given for name, given in settings.items()}
+        history = fit(alone, data[number] if isinstance(data, list) else data, seed=seed, **own)
         assert histories[number].train_loss == pytest.approx(history.train_loss, rel=1e-4)
         for name, tensor in ensemble.members[number].state_dict().items():
             torch.testing.assert_close(tensor, alone.state_dict()[name], rtol=1e-3, atol=1e-5, msg=f"{case} {name}")
@@ -156,6 +162,22 @@ def test_members_of_one_seed_are_one_network_and_others_are_not() -> None:
     )[0].members  # fmt: skip
     assert torch.equal(one[1].weight, two[1].weight)
     assert not torch.allclose(one[1].weight, other[1].weight)
+
+
+def test_members_of_one_seed_may_differ_in_their_data_and_in_the_decay_of_their_weights() -> None:
+    """The masks of a seed are drawn once, and are those that each of its members draws alone."""
+    parts, seeds, settings = [rows(1), rows(2), rows(1)], (5, 6, 5), {"optimizer": ADAM, "epochs": 4, "batch_size": 5}
+    objectives = [Objective(mcdrop.Gaussian(tau), Prior(3.0), protocol="gal2016") for tau in (9.0, 1.0, 0.1)]
+    ensemble, histories = members(network, parts, objectives, seeds=seeds, **settings)
+    for member, history, part, objective, seed in zip(
+        ensemble.members, histories, parts, objectives, seeds, strict=True
+    ):
+        alone = initialise(network, seed)
+        assert history.train_loss == pytest.approx(fit(alone, part, objective, seed=seed, **settings).train_loss)
+        for one, other in zip(member.parameters(), alone.parameters(), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+    first, _, third = (member[1].weight for member in ensemble.members)
+    assert not torch.allclose(first, third, rtol=0.05)
 
 
 def test_the_result_is_an_ensemble_of_plain_networks_in_evaluation_mode() -> None:
@@ -262,6 +284,15 @@ SHARED = nn.Linear(3, 1)
         ({"build": lambda: nn.Linear(3, 1, bias=bool(torch.rand(()) > 0.5))}, "different makes"),
         ({"build": nn.Identity, "data": (rows()[0], rows()[0])}, "Identity has no parameters to train"),
         ({"optimizer": torch.optim.Adafactor}, "Adafactor was given for members .* by its own gradients alone: SGD"),
+        ({"objective": [GAUSSIAN, GAUSSIAN]}, "2 objectives were given for 3 seeds; expected one, or one for each"),
+        (
+            {"objective": [GAUSSIAN, Objective(GAUSSIAN, Prior(1.0)), mcdrop.Gaussian(2.0)]},
+            r"different losses were given \(members 0 and 2\): Objective.*may differ in their priors, and in tau",
+        ),
+        (
+            {"build": learned_rates, "objective": [Objective(GAUSSIAN, Prior(prior)) for prior in (1.0, 1.0, 2.0)]},
+            "Different priors were given for '1.weight', which is behind concrete dropout; expected one for all",
+        ),
         ({"epochs": 0}, "epochs=0 was given"),
         ({"batch_size": None}, "batch_size=None was given; expected an integer >= 1"),
     ],
