@@ -30,6 +30,17 @@ def _torchvision_schemas() -> torch.library.Library | None:
 TORCHVISION = _torchvision_schemas()  # at import, before test modules are; held, for its schemas die with it
 
 
+def pytest_make_collect_report() -> None:
+    """What a module draws while it is imported is the same in every process; torch's own first seed is not."""
+    torch.manual_seed(0)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """So is what a test draws without a seed of its own, whichever tests ran before it."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture
 def without_type_checks() -> Iterator[None]:
     """Call mcdrop as its users do: jaxtyping and beartype, on in every test, would refuse a wrong shape first."""
