@@ -27,7 +27,7 @@ from mcdrop.sampling.output import whole
 from mcdrop.sampling.passes import StochasticPass, run_loop, run_vectorised, stacked
 from mcdrop.sampling.plan import NEAR
 from mcdrop.sampling.remembered import Remembered
-from mcdrop.sites import close, devices_of, finest, first_rows, preserved_randomness
+from mcdrop.sites import close, devices_of, finest, first_rows, preserved_randomness, wakes
 from mcdrop.tree import map_tensors, tensors
 from mcdrop.types import Tree
 
@@ -121,6 +121,8 @@ class Drawing:
         first: Tree = None
         spread = apart = False  # in any bit, and by more than rounding
         start = 0
+        if wakes(*self._inputs, self._known.discovery):
+            self._look_again()
         while start < self.total:
             until = next(look for look in self._looks if look > start)
             with torch.set_grad_enabled(self._settings.grad):

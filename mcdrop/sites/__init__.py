@@ -23,3 +23,4 @@ from mcdrop.sites.site import Discovery as Discovery
 from mcdrop.sites.site import Site as Site
 from mcdrop.sites.sizes import Sizes as Sizes
 from mcdrop.sites.switch import Switch as Switch
+from mcdrop.sites.waiting import wakes as wakes

@@ -89,6 +89,7 @@ def _concluded(search: "_Search", sites: Sites, batch_dim: int | None) -> Discov
         made=base.made,
         masked=base.masked,
         readers=frozenset(base.readers),
+        waiting=frozenset(search.waiting),
         sized_by_values=base.sized_by_values,
     )
 
@@ -117,6 +118,7 @@ class _Search:
             raise self.base.error
         self.on: dict[Reader, None] = {}
         self.off: list[str] = []
+        self.waiting: list[Reader] = []
         self.queue = list(self.base.readers)
         self._always_drawn = self.base.draws
         self.unused = self._unused()
@@ -153,7 +155,7 @@ class _Search:
             raise flipped.error
         self.queue += [new for new in flipped.readers if new not in self.queue]
         before = {seen.name: seen for seen in self.base.seen}
-        new = [seen for seen in flipped.seen if _grown(before.get(seen.name), seen)]
+        new = [seen for seen in flipped.seen if seen.has_grown(before.get(seen.name))]
         woken = [seen for seen in new if seen.is_dropout or self._skips_modules(seen, on)]
         new_draws = [draw for draw in flipped.draws if draw not in self.base.draws and not draw.host]
         host = self._host_numbers(flipped, reader)
@@ -193,6 +195,8 @@ class _Search:
             self._host_sites += decisions
             self._host_readers |= {reader} if decisions else set()
             self.base = flipped
+        else:
+            self.waiting.append(reader)
 
     def _host_numbers(self, flipped: Observation, reader: Reader) -> HostNumbers:
         """What one more reader makes of numbers of Python's and NumPy's generators."""
@@ -278,19 +282,6 @@ def _law(seen: Seen) -> str:
     """The law in words; of numbers that decide which modules run, that they do."""
     is_coin = seen.uses == {COIN} and seen.operation not in HOST_OPERATIONS
     return f"{seen.law}, a coin" if is_coin else seen.law
-
-
-def _grown(before: Seen | None, now: Seen) -> bool:
-    """Whether an operation is new, or nearer to dropping something: its flag has come on, its p above 0, or what it
-    draws is used now.
-
-    A probability written `p if self.training else 0.0` beside a flag read elsewhere needs both readers, one at a time.
-    """
-    if before is None:
-        return now.training or bool(now.p)
-    if before.is_unused and not now.is_unused:
-        return True
-    return (now.training and not before.training) or (bool(now.p) and not before.p)
 
 
 def _counts(seen: Seen, sites: Sites) -> bool:

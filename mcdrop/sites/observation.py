@@ -57,6 +57,19 @@ class Seen:
         """Whether the numbers became noise or corruption and nothing else: what stays off."""
         return self.uses is not None and len(self.uses) > 0 and self.uses <= {NOISE, REPLACEMENT}
 
+    def has_grown(self, before: "Seen | None") -> bool:
+        """Whether an operation is new, or nearer to dropping something than before: its flag has come on, its p above
+        0, or what it draws is used now.
+
+        A probability written `p if self.training else 0.0` beside a flag read elsewhere needs both readers, one at a
+        time.
+        """
+        if before is None:
+            return self.training or bool(self.p)
+        if before.is_unused and not self.is_unused:
+            return True
+        return (self.training and not before.training) or (bool(self.p) and not before.p)
+
     def __str__(self) -> str:
         where = f" at {self.place.source}" if self.place.source else ""
         uses = "" if self.uses is None else f" ({self.law}: {', '.join(sorted(self.uses)) or 'its use is not seen'})"

@@ -82,6 +82,7 @@ class Discovery:
         made: Sizes of the results of one pass's operations.
         masked: Of those from the first mask on: what there is of each draw.
         readers: Readers of `training` that such a pass meets.
+        waiting: Those that changed nothing when told True. With other values in the input they may.
         sized_by_values: Whether one of its operations made a size of values, as packed sequences and boolean masks do.
     """
 
@@ -95,6 +96,7 @@ class Discovery:
     made: Sizes
     masked: Sizes
     readers: frozenset[Reader]
+    waiting: frozenset[Reader]
     sized_by_values: bool
 
     @property
