@@ -23,6 +23,7 @@ _SOURCES = {
     "energy": ("energy", "8194a4b3a945f9cf8106d5fb113e6bc5a4c439348d8d6f7a96ca9e1171b424a2"),
     "yacht": ("yacht", "611cc3e6a32445aa7902eebc2f4e6649b3c287d5eca05aca005b22631cccdf61"),
     "wine": ("wine-quality-red", "b8d503ca66873cc56d92ef166de867621fbd085bd946d2a56e73fff18eee1126"),
+    "kin8nm": ("kin8nm", "40ac2468b0e45583973820a2ec0920d45f51c7f3154caf22e416ef1abf3290c6"),
 }
 
 
@@ -33,7 +34,7 @@ def winners(name: str) -> np.ndarray:
     from the publisher (12 kB).
 
     Args:
-        name: Of the set: boston, energy, yacht or wine.
+        name: Of the set, one of `mcdrop.data.uci.NAMES`.
 
     Raises:
         DownloadError: They are neither there nor can they be downloaded.

@@ -43,7 +43,7 @@ def pictures(numbers: Numbers) -> dict[str, tuple[str, Figure]]:
             scores_picture(against_printed(numbers)),
         ),
         "learned": (
-            "Learned dropout rates by layer, for four sets and against the number of training rows",
+            "Learned dropout rates by layer, for each set and against the number of training rows",
             rates_picture(
                 {name: learned(numbers, f"rates {name}") for name in sets(numbers, "rates")},
                 rows(numbers),

@@ -43,7 +43,7 @@ def rates_picture(by_set: Mapping[str, np.ndarray], by_rows: Mapping[int, np.nda
         yscale="log", ylabel="learned p", xticks=range(len(by_set)), xticklabels=by_set, xlim=(-0.5, len(by_set) - 0.5)
     )
     right.set(xscale="log", xlabel="training rows, kin8nm")
-    left.legend(title="before the layer that takes", fontsize="small")
+    right.legend(title="before the layer that takes", fontsize="small")
     return figure
 
 

@@ -218,11 +218,14 @@ class TestFullRun:
         assert set(compared) == set(concrete_rates.PUBLISHED_RMSE)
         assert all(abs(in_errors(*four)) < BOUND for four in compared.values())
 
-    def test_beside_two_layers_of_ordinary_dropout_wine_is_worse(self, full_run) -> None:
+    def test_beside_two_layers_of_ordinary_dropout_wine_is_worse_and_kin8nm_better(self, full_run) -> None:
         numbers = full_run("uci_rivals")
-        z = {name: against_two_layers(numbers, name)[0].z for name in sets(numbers, "rates")}
-        assert {name for name, one in z.items() if abs(one) > BOUND} == {"wine"}
-        assert z["wine"] > BOUND
+        assert sets(numbers, "rates") == list(uci.NAMES)
+        rmse, nll = ({name: against_two_layers(numbers, name)[score].z for name in uci.NAMES} for score in (0, 1))
+        assert {name for name, z in rmse.items() if z > BOUND} == {"wine"}
+        assert {name for name, z in rmse.items() if z < -BOUND} == {"kin8nm"}
+        assert {name for name, z in nll.items() if z > BOUND} == {"boston", "wine"}
+        assert {name for name, z in nll.items() if z < -BOUND} == {"energy", "kin8nm"}
 
     def test_some_sets_are_trained_shortly_and_keep_their_dropout_and_others_neither(self, full_run) -> None:
         numbers = full_run("uci_rivals")
