@@ -28,6 +28,11 @@ from mcdrop.sites.switch import Reader, is_dropout_layer
 from mcdrop.sites.uses import COIN
 from mcdrop.tree import tensors
 
+_APART = (
+    'it runs inside of torch.func.vmap(..., randomness="different"), which draws for each of its samples, and here one '
+    'mask stands for all of them: give it randomness="same", or take the samples through without vmap'
+)
+
 
 def discover(
     model: nn.Module,
@@ -73,7 +78,9 @@ def _concluded(search: "_Search", sites: Sites, batch_dim: int | None) -> Discov
         "attention's dropout)"
         for path in traced(search.inputs[0])
     ]
-    uncontrolled = (*search.uncontrolled, *map(_unreachable, unreachable))
+    chosen = {site.name for site in found if site.chosen and site.p != 0}
+    apart = [Uncontrolled(str(seen), _APART, None) for seen in base.seen if seen.apart and seen.name in chosen]
+    uncontrolled = (*search.uncontrolled, *map(_unreachable, unreachable), *apart)
     output_axis = None
     # What draws in evaluation mode too would look like rows that influence each other; it is refused for what it is.
     if batch_dim is not None and not search.native and all(item.reader is not None for item in uncontrolled):

@@ -6,11 +6,18 @@ as the work of a small layer.
 
 from torch import Tensor
 from torch._C import _functorch
+from torch._functorch.pyfunctorch import VmapInterpreter, retrieve_all_functorch_interpreters
 
 
 def is_mapped(tensor: Tensor) -> bool:
     """Whether it is one tensor for each sample of a map."""
     return _functorch.is_batchedtensor(tensor)
+
+
+def draws_apart() -> bool:
+    """Whether one of the maps that are running is told to draw random numbers anew for each of its samples."""
+    running = retrieve_all_functorch_interpreters()
+    return any(isinstance(one, VmapInterpreter) and one.randomness() == "different" for one in running)
 
 
 def is_innermost(tensor: Tensor) -> bool:

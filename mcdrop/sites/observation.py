@@ -29,6 +29,7 @@ class Seen:
         profile: What is remembered of its input.
         uses: What became of the numbers drawn (see `uses`); None for a dropout operation.
         stepwise: Whether each step of packed sequences has a mask of its own (see `Call`).
+        apart: Whether a map of the model's own around it draws anew for each of its samples.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Seen:
     profile: Profile
     uses: frozenset[str] | None = None
     stepwise: bool = False
+    apart: bool = False
 
     @property
     def is_dropout(self) -> bool:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mcdrop.sites.drawn import RandomCall
 from mcdrop.sites.intercept import Interception, Place, place_of
+from mcdrop.sites.mapped import draws_apart
 from mcdrop.sites.observation import Draw, Observation, Seen
 from mcdrop.sites.operations import Call
 from mcdrop.sites.ragged import is_sized_by_values
@@ -180,7 +181,7 @@ class _Watcher:
     def _on_call(self, name: str, call: Call, frame: FrameType) -> Tensor:
         place, profile = place_of(self._shadow, frame, source=True), Profile.of(call.input, self._rows)
         what = (call.operation, call.law, call.p, call.training, call.mask_shape)
-        self._seen.append(Seen(name, place, *what, profile, stepwise=call.stepwise))
+        self._seen.append(Seen(name, place, *what, profile, stepwise=call.stepwise, apart=draws_apart()))
         self._is_masked = self._is_masked or call.training  # whatever its p is: another may be chosen
         self._count(call.input)  # what dropping makes of it when it is on
         return call.input
@@ -196,7 +197,8 @@ class _Watcher:
             return None
         self._is_masked = True
         place, profile = place_of(self._shadow, frame, source=True), Profile(call.shape)
-        self._seen.append(Seen(name, place, call.operation, call.law_in_words, None, True, call.shape, profile))
+        what = (call.operation, call.law_in_words, None, True, call.shape)
+        self._seen.append(Seen(name, place, *what, profile, apart=draws_apart()))
         numbers = call.mean() if self._quantile is None else call.value(call.quantile(self._quantile))
         if name in self._rows_at:
             numbers = torch.where(self._rows_at[name].is_first(call.shape, call.device), numbers, call.extremes())
