@@ -127,7 +127,6 @@ def measure_process() -> dict[str, Any]:
         "std": to_line(std),
         "distances": to_line(distances()),
         "std by distance": to_line(ask(data.train_x[-1:] + distances()[:, None])[1]),
-        "length scale": process.kernel_.k1.k2.length_scale,
     }
 
 

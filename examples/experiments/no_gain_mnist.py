@@ -59,10 +59,6 @@ def measure(seed: int, *, train_rows: int, epochs: int) -> dict[str, Any]:
         reading: {state: judged(one, test.labels) for state, one in zip(STATES, both, strict=True)}
         for reading, both in upright.items()
     }
-    found["mended"] = {
-        reading: added(scores(after, test.labels), scores(before, test.labels))
-        for reading, (before, after) in upright.items()
-    }
     found["averaging"] = averaging(upright[AVERAGED], upright[SCALED], test.labels)
     found["turned"] = []
     for angle in ANGLES:
