@@ -10,7 +10,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from examples.experiments.estimates import BOUND, with_error
+from examples.experiments.estimates import BOUND, mean_and_error, plus_minus
 from examples.experiments.experiment import SEEDS, Experiment, Numbers
 from examples.experiments.page import table
 from examples.experiments.published import paired, scores
@@ -33,7 +33,7 @@ HELD_OUT = 0.2
 NUM_SAMPLES = 1000
 """Of the mixtures that choose and of those that are tested, where the authors drew 10000."""
 
-SETS = ("boston", "energy", "yacht", "wine")
+SETS = ("boston", "energy", "yacht", "wine", "kin8nm")
 
 SCORES = ("RMSE", "log-likelihood")
 
@@ -123,8 +123,8 @@ def score_table(numbers: Numbers) -> str:
         for place, (score, difference) in enumerate(zip(SCORES, paired(own, other), strict=True)):
             better = difference.z < 0 if score == "RMSE" else difference.z > 0
             verdict = "no difference" if abs(difference.z) <= BOUND else "ours is better" if better else "ours is worse"
-            means = [with_error(tests[:, place]) for tests in (own, other)]
-            error = f"{difference.difference:+.3f} ± {difference.error:.3f}"
+            means = [plus_minus(*mean_and_error(tests[:, place])) for tests in (own, other)]
+            error = plus_minus(difference.difference, difference.error, sign="+")
             rows.append([f"{name}, {score}", str(len(seeds)), *means, error, verdict])
     return table(["set, score", "seeds", "ours", "published", "paired difference", "verdict"], rows)
 

@@ -129,7 +129,7 @@ class Stack:
 
     def _picked(self, rows: Int[Tensor, "M batch"]) -> Any:
         """The inputs and targets of these rows of the pool."""
-        chosen = rows.flatten().to(self._device)  # index_select is some times as fast as indexing by rows
+        chosen = rows.flatten().to(self._device)  # for index_select, which is faster than indexing
         return map_tensors(lambda tensor: tensor.index_select(0, chosen).unflatten(0, rows.shape), self._pool)
 
     def _recorded(self, inputs: Tree, targets: Tensor) -> tuple[list[Call], Callable[..., list[Any]]]:
