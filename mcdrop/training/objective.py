@@ -220,8 +220,8 @@ def as_objectives(given: Minimised | Sequence[Minimised], count: int) -> list[Ob
     Raises:
         InputError: Another number of them, or they differ in more than their penalties.
     """
-    if not isinstance(given, list | tuple):
-        return [as_objective(given)]  # type: ignore[arg-type]
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        return [as_objective(given)]
     objectives = [as_objective(one) for one in given]
     if len(objectives) != count:
         raise InputError(f"{len(objectives)} objectives were given for {count} seeds; expected one, or one for each.")
